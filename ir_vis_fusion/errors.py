@@ -1,0 +1,38 @@
+"""
+All errors of the package: one class a room, under one base.
+
+A message names the value that was wrong, what was expected and what to do about it.
+"""
+
+
+class FusionError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(FusionError):
+    """A setting, a parameter file or a recipe holds values that cannot be used."""
+
+
+class EncodingError(FusionError):
+    """
+    An image message or file cannot be decoded.
+
+    ``kind`` is a short, stable name of the fault for counters: ``truncated``,
+    ``unknown_encoding``, ``empty``, ``undecodable`` or ``channels``.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class CheckpointError(FusionError):
+    """A weights file is missing, damaged or made for another network."""
+
+
+class DeviceError(FusionError):
+    """The device that was asked for is not there or cannot be used."""
+
+
+class EvaluationError(FusionError):
+    """Files, videos or bags to be fused or measured cannot be read or do not match."""

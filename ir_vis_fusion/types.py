@@ -1,0 +1,121 @@
+"""
+The vocabulary that every room shares: frames, pairs and what becomes of them.
+
+Frozen dataclasses and enums without logic. Times are nanoseconds since the epoch of the clock
+that stamped the images; a frame's pixels are numpy arrays, as views of the message wherever
+that is possible.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+
+class Role(str, Enum):
+    """Which camera an image comes from; it decides the number of channels after decoding."""
+
+    THERMAL = 'thermal'
+    VISIBLE = 'visible'
+
+
+class PixelEncoding(str, Enum):
+    """The pixel formats that remain after decoding; names as in sensor_msgs."""
+
+    MONO8 = 'mono8'
+    MONO16 = 'mono16'
+    FLOAT32 = '32FC1'
+    RGB8 = 'rgb8'
+    BGR8 = 'bgr8'
+
+
+class ThermalState(str, Enum):
+    """
+    What the thermal image shows.
+
+    FROZEN: bit for bit the previous frame (a shutter calibration, FFC/NUC, is under way or
+    the camera hangs). FLAT: all pixels equal (the shutter is seen).
+    """
+
+    LIVE = 'live'
+    FROZEN = 'frozen'
+    FLAT = 'flat'
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """
+    An uncompressed image as it came over the wire: the fields of sensor_msgs/Image.
+
+    ``data`` is any object with the buffer protocol, ``step`` the length of a row in bytes.
+    """
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: bool
+    step: int
+    data: object
+    stamp_ns: int = 0
+    frame_id: str = ''
+
+
+@dataclass(frozen=True)
+class CompressedImage:
+    """
+    A PNG or JPEG as it came over the wire: the fields of sensor_msgs/CompressedImage.
+
+    ``format`` is free text such as ``mono16; png compressed``; only the colour order named
+    before the semicolon is taken from it, the file type is read from the data.
+    """
+
+    format: str
+    data: object
+    stamp_ns: int = 0
+    frame_id: str = ''
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """
+    One decoded image.
+
+    ``image`` is (H, W) uint8, uint16 or float32 for MONO8, MONO16, FLOAT32 and (H, W, 3)
+    uint8 for RGB8, BGR8; native byte order; rows may be padded (strided view).
+    """
+
+    image: np.ndarray
+    encoding: PixelEncoding
+    stamp_ns: int = 0
+    frame_id: str = ''
+
+
+@dataclass(frozen=True, eq=False)
+class FramePair:
+    """
+    A thermal and a visible frame of the same moment.
+
+    ``offset_ns`` is the thermal minus the visible stamp after the time offset of the streams
+    was taken off.
+    """
+
+    thermal: Frame
+    visible: Frame
+    offset_ns: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class FusedFrame:
+    """
+    The fused image in the visible camera's view.
+
+    ``image`` is (H, W, 3) uint8 in the visible frame's size, RGB8 or BGR8 by ``encoding``;
+    stamp and frame_id are those of the visible frame.
+    """
+
+    image: np.ndarray
+    encoding: PixelEncoding
+    stamp_ns: int
+    frame_id: str
+    offset_ns: int
+    thermal_state: ThermalState
