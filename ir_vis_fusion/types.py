@@ -8,6 +8,7 @@ that is possible.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class RawImage:
     encoding: str
     is_bigendian: bool
     step: int
-    data: object
+    data: Any
     stamp_ns: int = 0
     frame_id: str = ''
 
@@ -65,12 +66,12 @@ class CompressedImage:
     """
     A PNG or JPEG as it came over the wire: the fields of sensor_msgs/CompressedImage.
 
-    ``format`` is free text such as ``mono16; png compressed``; only the colour order named
-    before the semicolon is taken from it, the file type is read from the data.
+    ``format`` is free text such as ``mono16; png compressed``; only a Bayer pattern named
+    before the semicolon is taken from it, all else is read from the data.
     """
 
     format: str
-    data: object
+    data: Any
     stamp_ns: int = 0
     frame_id: str = ''
 

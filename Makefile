@@ -1,0 +1,57 @@
+# make demo   install and run the main job: thermal and visible topics in, fused images out
+# make test   install and run the tests
+# make lint   check style
+# make clean  remove what the others made
+#
+# demo takes THERMAL= and VISIBLE= (two videos or two folders of images, FPS= for folders), or
+# BAG= with THERMAL_TOPIC= and VISIBLE_TOPIC= where they cannot be guessed, and MODEL=, DEVICE=.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# A sourced ROS 2 brings rclpy and messages; elsewhere they come as wheels. Its cv_bridge and
+# other modules are compiled against NumPy 1, which is why a newer one must not hide it.
+ifneq ($(ROS_DISTRO),)
+  ifeq ($(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo found),found)
+    SYSTEM_ROS := yes
+  endif
+endif
+ifeq ($(SYSTEM_ROS),yes)
+  VENV_FLAGS := --system-site-packages
+  PIP_FLAGS := 'numpy<2'
+  EXTRAS_DEMO := bags
+  EXTRAS_TEST := dev
+else
+  EXTRAS_DEMO := ros,bags
+  EXTRAS_TEST := ros,dev
+endif
+
+given = $(if $(2),$(1) '$(2)')
+DEMO_FLAGS = $(call given,--thermal,$(THERMAL)) $(call given,--visible,$(VISIBLE)) \
+  $(call given,--fps,$(FPS)) $(call given,--bag,$(BAG)) \
+  $(call given,--thermal-topic,$(THERMAL_TOPIC)) \
+  $(call given,--visible-topic,$(VISIBLE_TOPIC)) \
+  $(call given,--model,$(MODEL)) $(call given,--device,$(DEVICE))
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/ivf demo --out demo $(DEMO_FLAGS)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) demo build install log
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+
+$(VENV)/.installed-%: $(VENV)/bin/python setup.py
+	$(BIN)/python -m pip install -e '.[$(EXTRAS_$(if $(filter demo,$*),DEMO,TEST))]' $(PIP_FLAGS)
+	touch $@

@@ -1,0 +1,1 @@
+"""The command line: each module reads its arguments and makes one call."""

@@ -1,0 +1,135 @@
+"""From pairs to a bag to play, and from the recorded bag to what one looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ir_vis_fusion.config import ThermalSettings
+from ir_vis_fusion.evaluation.bags import BagReader, BagWriter, header_stamp, image_from_cdr
+from ir_vis_fusion.evaluation.contact_sheet import write_contact_sheet
+from ir_vis_fusion.evaluation.videos import NANOSECONDS, VideoWriter
+from ir_vis_fusion.preprocessing.encodings import decode
+from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, RawImage, Role, ThermalState
+import numpy as np
+import torch
+
+MOMENTS = 4
+# Bags of videos and folders begin here, for a stamp of 0 counts as not set.
+FIRST_STAMP_NS = 1_000_000_000 * NANOSECONDS
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The bag that was played, what was added to its stamps, and the bag that was recorded."""
+
+    bag: Path
+    thermal_topic: str
+    visible_topic: str
+    stamp_shift_ns: int
+    fused_bag: Path
+    fused_topic: str
+
+
+def write_pairs(path: Path, pairs: Sequence[tuple[str, FramePair]]) -> None:
+    """Write pairs as a bag with the topics /thermal/image_raw and /visible/image_raw."""
+    last_ns = {}
+    with BagWriter(path) as bag:
+        for _, pair in pairs:
+            for name, frame in (('thermal', pair.thermal), ('visible', pair.visible)):
+                # A slow thermal video repeats its frames; the camera would send them once.
+                if frame.stamp_ns > last_ns.get(name, -1):
+                    bag.write_image(f'/{name}/image_raw', _message(frame, name))
+                    last_ns[name] = frame.stamp_ns
+
+
+def write_results(recording: Recording, folder: Path) -> None:
+    """Write fused.mcap (compressed), fused.mp4 and contact_sheet.png."""
+    source_ns = _stamps(recording.bag, recording.visible_topic)
+    fused_ns = _stamps(recording.fused_bag, recording.fused_topic)
+    middles = [(2 * moment + 1) * len(fused_ns) // (2 * MOMENTS) for moment in range(MOMENTS)]
+    fused = _write_fused(recording, folder, _period(source_ns), [fused_ns[at] for at in middles])
+    moments = [fused_ns[at] - recording.stamp_shift_ns for at in middles]
+    rows = {
+        'thermal': _thermal_at(recording, moments),
+        'visible': _visible_at(recording, moments),
+        'fused': fused,
+    }
+    labels = [f't = {(stamp_ns - source_ns[0]) / NANOSECONDS:.1f} s' for stamp_ns in moments]
+    write_contact_sheet(folder / 'contact_sheet.png', rows, labels)
+
+
+def _write_fused(
+    recording: Recording, folder: Path, period_ns: float, wanted: list[int]
+) -> list[np.ndarray]:
+    """Pack the recorded bag, draw the video in real time; return the images of ``wanted``."""
+    kept, first_ns, previous = {}, None, None
+    with (
+        BagReader(recording.fused_bag) as source,
+        BagWriter(folder / 'fused.mcap', compress=True) as packed,
+        VideoWriter(folder / 'fused.mp4', NANOSECONDS / period_ns) as video,
+    ):
+        for topic, recorded_ns, data in source.messages(source.topics):
+            packed.write(topic, source.topics[topic], recorded_ns, data)
+            if topic != recording.fused_topic:
+                continue
+            message = image_from_cdr(data, source.topics[topic])
+            image = _rgb(decode(message, Role.VISIBLE))
+            first_ns = message.stamp_ns if first_ns is None else first_ns
+            # Where a pair was dropped, the one before stands on.
+            while video.frame_count < round((message.stamp_ns - first_ns) / period_ns):
+                video.write(previous)
+            video.write(image)
+            previous = image
+            if message.stamp_ns in wanted:
+                kept[message.stamp_ns] = image
+    return [kept[stamp_ns] for stamp_ns in wanted]
+
+
+def _thermal_at(recording: Recording, moments: list[int]) -> list[np.ndarray]:
+    """Return the thermal images nearest to some moments as the network gets them."""
+    stamps = _stamps(recording.bag, recording.thermal_topic)
+    wanted = [min(stamps, key=lambda stamp, at=at: abs(stamp - at)) for at in moments]
+    normalizer, detector, kept = ThermalNormalizer(ThermalSettings()), FfcDetector(), {}
+    with BagReader(recording.bag) as bag:
+        for _, message in bag.images((recording.thermal_topic,)):
+            frame = decode(message, Role.THERMAL)
+            frozen = detector.update(frame) is not ThermalState.LIVE
+            pixels = torch.from_numpy(np.array(frame.image))
+            level = normalizer.normalize(pixels, frame.stamp_ns, frozen)
+            if message.stamp_ns in wanted:
+                kept[message.stamp_ns] = (level * 255).round().to(torch.uint8).numpy()
+    return [kept[stamp_ns] for stamp_ns in wanted]
+
+
+def _visible_at(recording: Recording, moments: list[int]) -> list[np.ndarray]:
+    with BagReader(recording.bag) as bag:
+        images = bag.images((recording.visible_topic,))
+        kept = {
+            message.stamp_ns: _rgb(decode(message, Role.VISIBLE))
+            for _, message in images
+            if message.stamp_ns in moments
+        }
+    return [kept[stamp_ns] for stamp_ns in moments]
+
+
+def _stamps(path: Path, topic: str) -> list[int]:
+    with BagReader(path) as bag:
+        return [header_stamp(data) for _, _, data in bag.messages((topic,))]
+
+
+def _period(stamps: list[int]) -> float:
+    return float(np.median(np.diff(stamps))) if len(stamps) > 1 else NANOSECONDS / 30
+
+
+def _rgb(frame: Frame) -> np.ndarray:
+    pixels = frame.image if frame.encoding is PixelEncoding.RGB8 else frame.image[..., ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _message(frame: Frame, name: str) -> RawImage:
+    image = np.ascontiguousarray(frame.image)
+    height, width = image.shape[:2]
+    step = image.nbytes // height
+    stamp_ns, frame_id = FIRST_STAMP_NS + frame.stamp_ns, f'{name}_optical_frame'
+    return RawImage(height, width, frame.encoding.value, False, step, image, stamp_ns, frame_id)

@@ -1,0 +1,1 @@
+"""Fusion networks: one a file, found by name in :mod:`ir_vis_fusion.models.registry`."""

@@ -1,0 +1,84 @@
+"""
+The student: a small network that fuses luma and infrared on a CPU at video rate.
+
+Convolutions and ReLU between a pixel-unshuffle and a pixel-shuffle, nothing else: without
+normalisation layers a pixel depends only on its neighbourhood, so that video does not flicker
+when something bright enters the scene, and every frame size is taken.
+"""
+
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+
+RESIDUAL_LIMIT = 0.25
+
+
+class Student(nn.Module):
+    """
+    Blend of the two images with a bounded residual.
+
+    F = w * ir + (1 - w) * vis_y + 0.25 * tanh(r), where the weight w = sigmoid(.) and the
+    residual r come from the network for every pixel at full resolution: the result can leave
+    the range of the two sources by 0.25 at most, and a missing source (mid-grey) does not
+    destroy it. In eval mode the result is clamped to [0, 1]; in training it is not, because
+    the clamp would stop gradients.
+
+    ::
+
+        vis_y, ir (B, 1, H, W) -> pad to a multiple of factor -> pixel-unshuffle
+        -> (B, 2 factor^2, H/factor, W/factor) -> depth 3x3 convolutions of `width` channels
+        -> (B, 2 factor^2, H/factor, W/factor) -> pixel-shuffle -> w, r (B, 1, H, W)
+
+    Parameters
+    ----------
+    width
+        Channels of the hidden layers.
+    factor
+        Side of the pixel blocks that become channels.
+    depth
+        Number of hidden 3x3 convolutions.
+
+    """
+
+    def __init__(self, width: int = 32, factor: int = 4, depth: int = 4) -> None:
+        super().__init__()
+        if min(width, factor, depth) < 1:
+            raise ValueError('width, factor and depth must be 1 or more')
+        self.factor = factor
+        channels = 2 * factor**2
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+        for _ in range(depth - 1):
+            layers += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+
+    def forward(self, vis_y: Tensor, ir: Tensor) -> Tensor:
+        """
+        Fuse a batch.
+
+        Parameters
+        ----------
+        vis_y
+            Luma of the visible image, (B, 1, H, W) float in [0, 1], H and W any from 32 on.
+        ir
+            Normalised infrared image of the same shape and range.
+
+        Returns
+        -------
+        The fused luma, (B, 1, H, W); in [0, 1] in eval mode.
+
+        """
+        height, width = vis_y.shape[-2:]
+        sources = self._pad(torch.cat((vis_y, ir), dim=1))
+        blocks = functional.pixel_unshuffle(sources, self.factor)
+        weight, residual = functional.pixel_shuffle(self.body(blocks), self.factor).chunk(2, 1)
+        weight = weight[..., :height, :width].sigmoid()
+        residual = residual[..., :height, :width].tanh()
+        fused = torch.lerp(vis_y, ir, weight) + RESIDUAL_LIMIT * residual
+        return fused if self.training else fused.clamp(0.0, 1.0)
+
+    def _pad(self, image: Tensor) -> Tensor:
+        bottom = -image.shape[-2] % self.factor
+        right = -image.shape[-1] % self.factor
+        if not (bottom or right):
+            return image
+        return functional.pad(image, (0, right, 0, bottom), mode='replicate')

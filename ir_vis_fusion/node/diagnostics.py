@@ -1,0 +1,265 @@
+"""
+What is counted while the node runs, and what is wrong now: ROS-free.
+
+A :class:`Snapshot` is taken at every status period; :func:`assess` names the faults that show
+between two of them, so that a fault disappears from the message when it is over while its
+counter stays.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+import math
+import threading
+
+from ir_vis_fusion.config import SynchronizerSettings
+from ir_vis_fusion.errors import EncodingError
+from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.synchronization import SynchronizerCounters
+from ir_vis_fusion.types import FusedFrame, Role, ThermalState
+
+_WINDOW = 300
+# A live camera is never this far from the node's clock; a bag without use_sim_time is.
+_OTHER_CLOCK_MS = 10_000.0
+
+
+class Level(IntEnum):
+    """The numbers of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong now; ``key`` stays the same while it lasts."""
+
+    key: str
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True)
+class InputSnapshot:
+    """What is known of one input; ``silent_s`` is None before the first message."""
+
+    role: Role
+    topic: str
+    publishers: int
+    subscribed: str
+    silent_s: float | None
+    incompatible_qos: int
+    fault: str = ''
+
+
+@dataclass(frozen=True)
+class FrameSnapshot:
+    """What became of the pairs; latency is from the visible stamp to publishing."""
+
+    published: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    last_failure: str = ''
+    latency_ms: tuple[float, ...] = ()
+    processing_ms: tuple[float, ...] = ()
+    clock_error_s: float | None = None
+    thermal_state: ThermalState = ThermalState.LIVE
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a status is made from."""
+
+    state: str
+    settings: NodeSettings
+    inputs: Sequence[InputSnapshot] = ()
+    sync: SynchronizerCounters | None = None
+    measured_offset_ms: float | None = None
+    frames: FrameSnapshot = FrameSnapshot()
+    dropped: int = 0
+    camera_info: str = 'none'
+
+
+class FrameStatistics:
+    """Counts of the worker thread, read by the status timer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: Counter[str] = Counter()
+        self._last_failure = ''
+        self._published = 0
+        self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._processing_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._clock_error_s: float | None = None
+        self._thermal_state = ThermalState.LIVE
+
+    def add_failure(self, where: str, error: Exception) -> None:
+        """Count a pair that could not be fused; ``where`` names the step."""
+        kind = error.kind if isinstance(error, EncodingError) else type(error).__name__
+        with self._lock:
+            self._failures[f'{where}_{kind}'] += 1
+            self._last_failure = f'{where}: {error}'
+
+    def add_fused(self, fused: FusedFrame, processing_ms: float, latency_ms: float) -> None:
+        """Count a published pair."""
+        with self._lock:
+            self._published += 1
+            self._processing_ms.append(processing_ms)
+            self._thermal_state = fused.thermal_state
+            if abs(latency_ms) < _OTHER_CLOCK_MS:
+                self._latency_ms.append(latency_ms)
+                self._clock_error_s = None
+            else:
+                self._clock_error_s = latency_ms / 1e3
+
+    def snapshot(self) -> FrameSnapshot:
+        """Return the counts as they are now."""
+        with self._lock:
+            return FrameSnapshot(
+                published=self._published,
+                failures=dict(self._failures),
+                last_failure=self._last_failure,
+                latency_ms=tuple(self._latency_ms),
+                processing_ms=tuple(self._processing_ms),
+                clock_error_s=self._clock_error_s,
+                thermal_state=self._thermal_state,
+            )
+
+
+def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
+    """Return what is wrong now, worst first; nothing while the node is not active."""
+    if now.state != 'active' or before.state != 'active':
+        return []
+    problems = [
+        *_inputs(now),
+        *_pairing(now, before),
+        *_frames(now, before),
+    ]
+    return sorted(problems, key=lambda problem: -problem.level)
+
+
+def key_values(now: Snapshot) -> dict[str, str]:
+    """Return all counters and measurements for the status message."""
+    values: dict[str, object] = {'state': now.state, 'model': now.settings.model}
+    for side in now.inputs:
+        name = side.role.value
+        values |= {
+            f'{name}_topic': side.topic,
+            f'{name}_publishers': side.publishers,
+            f'{name}_subscribed': side.subscribed,
+            f'{name}_incompatible_qos': side.incompatible_qos,
+        }
+    if now.sync is not None:
+        values |= vars(now.sync)
+    frames = now.frames
+    values |= {
+        'published': frames.published,
+        'dropped_busy': now.dropped,
+        'failed': sum(frames.failures.values()),
+        **{f'failed_{kind}': count for kind, count in sorted(frames.failures.items())},
+        'last_failure': frames.last_failure,
+        'latency_p50_ms': percentile(frames.latency_ms, 50),
+        'latency_p95_ms': percentile(frames.latency_ms, 95),
+        'processing_p50_ms': percentile(frames.processing_ms, 50),
+        'processing_p95_ms': percentile(frames.processing_ms, 95),
+        'measured_offset_ms': now.measured_offset_ms,
+        'thermal_state': frames.thermal_state.value,
+        'camera_info': now.camera_info,
+    }
+    return {name: _text(value) for name, value in values.items()}
+
+
+def percentile(values: Iterable[float], percent: float) -> float | None:
+    """Return the nearest-rank percentile, None of nothing."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(percent / 100 * len(ranked)) - 1)] if ranked else None
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ''
+    return f'{value:.2f}' if isinstance(value, float) else str(value)
+
+
+def _inputs(now: Snapshot) -> Iterator[Problem]:
+    for side in now.inputs:
+        name = side.role.value
+        if side.fault:
+            yield Problem(f'{name}_fault', Level.ERROR, f'{name}: {side.fault}')
+        if side.silent_s is None:
+            where = f'{side.topic} ({side.publishers} publishers)'
+            yield Problem(f'no_{name}', Level.ERROR, f'no {name} images yet on {where}')
+        elif side.silent_s > now.settings.input_timeout_s:
+            text = f'{name} images stopped {side.silent_s:.1f} s ago on {side.topic}'
+            yield Problem(f'{name}_stopped', Level.ERROR, text)
+
+
+def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
+    if now.sync is None or before.sync is None:
+        return
+    news = {
+        name: count - vars(before.sync)[name]
+        for name, count in vars(now.sync).items()
+        if isinstance(count, int)
+    }
+    if news['jumps']:
+        text = f'stamps jumped back {news["jumps"]} times, pairing started anew'
+        yield Problem('jump', Level.WARN, text)
+    if news['out_of_order']:
+        text = f'{news["out_of_order"]} images dropped, their stamps went back'
+        yield Problem('out_of_order', Level.WARN, text)
+    if news['invalid_stamp']:
+        text = (
+            f'{news["invalid_stamp"]} images dropped, their stamps are 0: set them in the driver'
+        )
+        yield Problem('invalid_stamp', Level.WARN, text)
+    both = news['thermal_received'] > 1 and news['visible_received'] > 1
+    if both and not news['matched'] and now.measured_offset_ms is not None:
+        yield Problem('unmatched', Level.ERROR, _remedy(now.measured_offset_ms, now.settings.sync))
+
+
+def _remedy(offset_ms: float, sync: SynchronizerSettings) -> str:
+    text = (
+        f'no pairs: thermal stamps are about {abs(offset_ms):.0f} ms '
+        f'{"after" if offset_ms > 0 else "before"} visible ones, more than sync.max_offset_ms '
+        f'({sync.max_offset_ms:g}) allows: '
+    )
+    if abs(offset_ms) > _OTHER_CLOCK_MS:
+        return text + 'the cameras are stamped by different clocks, synchronise those'
+    wanted = sync.thermal_time_offset_ms - offset_ms
+    return text + (
+        f'set sync.thermal_time_offset_ms to {wanted:.0f}, or sync.mode to hold_thermal where '
+        'thermal is slow'
+    )
+
+
+def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
+    frames, earlier = now.frames, before.frames
+    news = Counter(frames.failures)
+    news.subtract(earlier.failures)
+    published = frames.published - earlier.published
+    failed = {kind: count for kind, count in news.items() if count > 0}
+    if failed:
+        level = Level.WARN if published else Level.ERROR
+        kinds = ', '.join(f'{kind} {count}' for kind, count in sorted(failed.items()))
+        text = f'{sum(failed.values())} pairs failed ({kinds}): {frames.last_failure}'
+        yield Problem('failed_' + '_'.join(sorted(failed)), level, text)
+    dropped = now.dropped - before.dropped
+    if dropped > 0:
+        text = (
+            f'fusing is slower than the cameras, {dropped} of {dropped + published} pairs dropped'
+        )
+        yield Problem('slow', Level.WARN, text)
+    if published and frames.clock_error_s is not None:
+        text = (
+            f'visible stamps are {frames.clock_error_s:.0f} s behind the clock of this node: set '
+            'use_sim_time where a bag is played, synchronise the clocks otherwise'
+        )
+        yield Problem('clock', Level.WARN, text)
+    if published and frames.thermal_state is not ThermalState.LIVE:
+        text = f'thermal image is {frames.thermal_state.value}: shutter calibration, or it hangs'
+        yield Problem('thermal_state', Level.WARN, text)
+    if now.camera_info.startswith('uncalibrated'):
+        text = f'visible camera_info is {now.camera_info}, passed on as it is'
+        yield Problem('camera_info', Level.OK, text)

@@ -1,0 +1,109 @@
+"""
+The node's parameter table: settings of all rooms plus the node's own.
+
+ROS-free; descriptors are made from it in ``declaration.py``, the defaults in
+``config/fusion.yaml`` and the table in the README are compared with it by tests.
+"""
+
+from dataclasses import dataclass
+
+from ir_vis_fusion.config import (
+    flatten,
+    FrameSettings,
+    group,
+    Parameter,
+    parameter_table,
+    PredictorSettings,
+    setting,
+    Settings,
+    SynchronizerSettings,
+    unflatten,
+)
+
+
+@dataclass(frozen=True)
+class QosSettings(Settings):
+    """How the image topics are subscribed."""
+
+    reliability: str = setting(
+        'auto',
+        'auto: as the publishers offer, reliable only where every one of them is; best_effort '
+        'matches every publisher but loses large images on a busy machine',
+        choices=('auto', 'reliable', 'best_effort'),
+    )
+    depth: int = setting(
+        5, 'images that may wait in the middleware for each input', minimum=1, maximum=10
+    )
+
+
+@dataclass(frozen=True)
+class NodeSettings(FrameSettings, PredictorSettings):
+    """Everything that can be set on the node."""
+
+    sync: SynchronizerSettings = group(SynchronizerSettings)
+    thermal_transport: str = setting(
+        'raw',
+        'raw: sensor_msgs/Image on thermal/image_raw; compressed: sensor_msgs/CompressedImage '
+        'on thermal/image_raw/compressed',
+        choices=('raw', 'compressed'),
+    )
+    visible_transport: str = setting(
+        'raw', 'the same for visible/image_raw', choices=('raw', 'compressed')
+    )
+    qos: QosSettings = group(QosSettings)
+    autostart: bool = setting(
+        True, 'configure and activate at start; false: wait for a lifecycle manager'
+    )
+    input_timeout_s: float = setting(
+        1.0, 'an input that is silent for longer is reported', unit='s', minimum=0.1, maximum=60.0
+    )
+    status_period_s: float = setting(
+        1.0,
+        'period of ~/status and /diagnostics, in steady time',
+        unit='s',
+        minimum=0.05,
+        maximum=60.0,
+    )
+
+    @property
+    def frame(self) -> FrameSettings:
+        """The part that may change while the node runs, as one immutable object."""
+        values = flatten(self)
+        live = {row.name: values[row.name] for row in parameter_table(FrameSettings)}
+        return unflatten(FrameSettings, live)
+
+
+TABLE = {row.name: row for row in parameter_table(NodeSettings)}
+
+
+def markdown_table() -> str:
+    """Return the parameter table as the README shows it."""
+    lines = [
+        '| Name | Type | Default | Range | Live | Description |',
+        '| --- | --- | --- | --- | --- | --- |',
+    ]
+    for row in TABLE.values():
+        unit = f' [{row.unit}]' if row.unit else ''
+        lines.append(
+            f'| `{row.name}` | {row.type.__name__} | `{yaml_value(row.default)}` | {limits(row)} '
+            f'| {"yes" if row.live else ""} | {row.description}{unit} |'
+        )
+    return '\n'.join(lines)
+
+
+def limits(row: Parameter) -> str:
+    """Return the values that a parameter takes, in words; empty where all of its type are."""
+    if row.choices:
+        return ', '.join(row.choices)
+    if row.minimum is None and row.maximum is None:
+        return ''
+    if row.maximum is None:
+        return f'≥ {row.minimum:g}'
+    if row.minimum is None:
+        return f'≤ {row.maximum:g}'
+    return f'{row.minimum:g} to {row.maximum:g}'
+
+
+def yaml_value(value: bool | int | float | str) -> str:
+    """Return a default as it is written in a parameter file."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,83 @@
+"""Packaging for pip (library and ``ivf``) and for ament_python (node, launch, config, weights)."""
+
+from glob import glob
+from pathlib import Path
+import re
+
+from setuptools import find_packages, setup
+
+package = 'ir_vis_fusion'
+here = Path(__file__).resolve().parent
+version = re.search(r"__version__ = '(.+)'", (here / package / '__init__.py').read_text())[1]
+
+# Message wheels of ROS 2 Jazzy for machines without a ROS 2 installation.
+ros = [
+    'ros-jazzy-rclpy[fastrtps]',
+    *(
+        f'ros-jazzy-{name}'
+        for name in (
+            'sensor-msgs',
+            'std-msgs',
+            'std-srvs',
+            'diagnostic-msgs',
+            'lifecycle-msgs',
+            'rosgraph-msgs',
+        )
+    ),
+]
+clip = ['open_clip_torch', 'torchvision']
+bags = ['rosbags>=0.10']
+train = ['tensorboard']
+
+setup(
+    name=package,
+    version=version,
+    description='Real-time CLIP-guided fusion of thermal and visible images for ROS 2 robots',
+    long_description=(here / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    author='ir_vis_fusion maintainers',
+    maintainer='ir_vis_fusion maintainers',
+    maintainer_email='maintainers@ir-vis-fusion.invalid',
+    packages=find_packages(include=['ir_vis_fusion', 'ir_vis_fusion.*']),
+    package_data={package: ['weights/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{package}']),
+        (f'share/{package}', ['package.xml']),
+        (f'share/{package}/launch', sorted(glob('launch/*.launch.py'))),
+        (f'share/{package}/config', sorted(glob('config/*.yaml'))),
+        (f'share/{package}/weights', sorted(glob(f'{package}/weights/*'))),
+    ],
+    python_requires='>=3.10',
+    install_requires=[
+        'av',
+        'numpy',
+        'opencv-python-headless',
+        'pillow>=10.1',
+        'pyyaml',
+        'safetensors',
+        'torch>=2.3',
+        'tqdm',
+    ],
+    extras_require={
+        'ros': ros,
+        'clip': clip,
+        'bags': bags,
+        'train': train,
+        'dev': [
+            *bags,
+            *train,
+            'hypothesis',
+            'pytest',
+            'ruff',
+            'scikit-image',
+        ],
+    },
+    zip_safe=False,
+    entry_points={
+        'console_scripts': [
+            'ivf = ir_vis_fusion.cli.main:main',
+            'fusion_node = ir_vis_fusion.node.main:main',
+        ],
+    },
+)

@@ -1,0 +1,238 @@
+"""A fusion node and the two cameras that feed it, in one executor on a ROS domain of their own."""
+
+from array import array
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from ir_vis_fusion.types import FramePair, FusedFrame, PixelEncoding, Role, ThermalState
+import numpy as np
+import pytest
+
+# Set before any context is made: tests of two people on one machine must not hear each other.
+os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+MS = 1_000_000
+START_NS = 1_700_000_000_000_000_000
+THERMAL = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) + 29000
+VISIBLE = np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3)
+
+
+class FakePredictor:
+    """Passes the visible image through and keeps what it was given."""
+
+    device = 'nothing'
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+        self.pairs: list[FramePair] = []
+        self.frame_settings: list[Any] = []
+        self.resets = 0
+        self.warm_ups: list[tuple[int, int]] = []
+        self.error: Exception | None = None
+
+    def warm_up(self, height: int, width: int) -> None:
+        self.warm_ups.append((height, width))
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def predict(self, pair: FramePair, frame_settings: Any) -> FusedFrame:
+        self.pairs.append(pair)
+        self.frame_settings.append(frame_settings)
+        if self.error is not None:
+            raise self.error
+        return FusedFrame(
+            image=pair.visible.image,
+            encoding=PixelEncoding(self.settings.output_encoding),
+            stamp_ns=pair.visible.stamp_ns,
+            frame_id=pair.visible.frame_id,
+            offset_ns=pair.offset_ns,
+            thermal_state=ThermalState.LIVE,
+        )
+
+
+class Rig:
+    """The node under test, the cameras' publishers, and what came out."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self.context = rclpy.Context()
+        self.context.init(args=[])
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.tester = rclpy.create_node('tester', context=self.context, use_global_arguments=False)
+        self.executor.add_node(self.tester)
+        self.fused: list[Any] = []
+        self.infos: list[Any] = []
+        self.statuses: list[Any] = []
+        self.predictor: FakePredictor | None = None
+        self.node: Any = None
+        self.stamp_ns = START_NS
+
+    def make_node(self, *arguments: str, predictor: Any = FakePredictor, **parameters: Any) -> Any:
+        """Make the node; parameter names have ``__`` for a dot, arguments follow --ros-args."""
+        from ir_vis_fusion.node.fusion_node import FusionNode
+        from rclpy.parameter import Parameter
+
+        values = {'status_period_s': 0.1} | {
+            name.replace('__', '.'): value for name, value in parameters.items()
+        }
+
+        def build(settings: Any) -> Any:
+            self.predictor = predictor(settings)
+            return self.predictor
+
+        self.node = FusionNode(
+            build,
+            context=self.context,
+            use_global_arguments=False,
+            cli_args=['--ros-args', *arguments] if arguments else None,
+            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+        )
+        self.executor.add_node(self.node)
+        return self.node
+
+    def listen(self, name: str = 'fused') -> None:
+        """Subscribe to what the node publishes."""
+        from diagnostic_msgs.msg import DiagnosticStatus
+        from sensor_msgs.msg import CameraInfo, Image
+
+        subscribe = self.tester.create_subscription
+        subscribe(Image, f'{name}/image', self.fused.append, 10)
+        subscribe(CameraInfo, f'{name}/camera_info', self.infos.append, 10)
+        subscribe(DiagnosticStatus, 'fusion_node/status', self.statuses.append, 10)
+
+    def start(self, *arguments: str, qos: Any = 10, **parameters: Any) -> Any:
+        """Start an active node with two cameras that it has subscribed."""
+        from sensor_msgs.msg import Image
+
+        node = self.make_node(*arguments, **parameters)
+        assert node.start()
+        self.listen()
+        self.cameras = {
+            role: self.tester.create_publisher(Image, f'{role.value}/image_raw', qos)
+            for role in Role
+        }
+        self.await_cameras()
+        return node
+
+    def await_cameras(self) -> None:
+        """Spin until cameras and node, node and listener know each other."""
+        cameras = self.cameras.values()
+        self.spin_until(lambda: all(camera.get_subscription_count() for camera in cameras))
+        self.spin_until(lambda: self.tester.count_publishers('fused/image'))
+        self.spin_until(lambda: self.statuses)
+
+    def spin_until(self, predicate: Callable[[], Any], timeout_s: float = 8.0) -> None:
+        """Spin until the predicate holds, and fail where it does not."""
+        deadline = time.monotonic() + timeout_s
+        while not predicate():
+            if time.monotonic() > deadline:
+                told = self.statuses[-1].message if self.statuses else 'no status'
+                pytest.fail(f'nothing after {timeout_s} s; status: {told}')
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def spin_until_status(self, words: str) -> Any:
+        """Spin until a new status says these words and return it."""
+        self.statuses.clear()
+        self.spin_until(lambda: any(words in status.message for status in self.statuses))
+        return next(status for status in self.statuses if words in status.message)
+
+    def value(self, key: str) -> str:
+        """Return a counter of the last status."""
+        return {item.key: item.value for item in self.statuses[-1].values}[key]
+
+    def publish_pair(self, thermal: Any = None, visible: Any = None) -> int:
+        """Publish a pair 33 ms after the last one and return its stamp."""
+        self.stamp_ns += 33 * MS
+        self.publish(Role.THERMAL, thermal)
+        self.publish(Role.VISIBLE, visible)
+        return self.stamp_ns
+
+    def publish(self, role: Role, message: Any = None, stamp_ns: int | None = None) -> None:
+        """Publish one image, a good one where none is given, stamped now unless told."""
+        if message is None:
+            pixels, encoding = (THERMAL, 'mono16') if role is Role.THERMAL else (VISIBLE, 'rgb8')
+            message = image(pixels, encoding)
+        stamp(message, self.stamp_ns if stamp_ns is None else stamp_ns)
+        message.header.frame_id = f'{role.value}_optical_frame'
+        self.cameras[role].publish(message)
+
+    def fuse_a_pair(self) -> Any:
+        """Publish good pairs until one comes out and return that."""
+        self.fused.clear()
+        stamps = set()
+
+        def came_out() -> bool:
+            stamps.add(self.publish_pair())
+            self.executor.spin_once(timeout_sec=0.05)
+            return any(stamp_of(message) in stamps for message in self.fused)
+
+        self.spin_until(came_out)
+        return self.fused[-1]
+
+    def close(self) -> None:
+        if self.node is not None:
+            self.node.close()
+        self.executor.shutdown()
+        self.tester.destroy_node()
+        self.context.try_shutdown()
+
+
+def image(pixels: np.ndarray, encoding: str) -> Any:
+    """Return an Image message of these pixels."""
+    from sensor_msgs.msg import Image
+
+    message = Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
+    message.step = pixels.strides[0]
+    message.data = array('B', pixels.tobytes())
+    return message
+
+
+def stamp(message: Any, stamp_ns: int) -> None:
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+
+
+def stamp_of(message: Any) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(scope='session')
+def helpers() -> SimpleNamespace:
+    """What the tests share; conftest itself cannot be imported."""
+    return SimpleNamespace(
+        image=image,
+        stamp=stamp,
+        stamp_of=stamp_of,
+        FakePredictor=FakePredictor,
+        THERMAL=THERMAL,
+        VISIBLE=VISIBLE,
+        MS=MS,
+        START_NS=START_NS,
+    )
+
+
+@pytest.fixture(scope='session')
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an untrained network's checkpoint."""
+    from ir_vis_fusion.checkpoint import save_checkpoint
+    from ir_vis_fusion.models.registry import build
+    import torch
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('weights') / 'untrained.safetensors'
+    save_checkpoint(path, build('student', {}), 'student', {}, {}, {})
+    return path

@@ -1,0 +1,93 @@
+"""Student: any frame size, bounded result, gradients everywhere, local."""
+
+from ir_vis_fusion.models.student import RESIDUAL_LIMIT, Student
+import pytest
+import torch
+from torch import nn, Tensor
+
+
+def frames(height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(height * width)
+    vis_y, ir = torch.rand(2, batch, 1, height, width, generator=generator)
+    return vis_y, ir
+
+
+@pytest.fixture
+def student() -> Student:
+    torch.manual_seed(0)
+    return Student().eval()
+
+
+@pytest.mark.parametrize(('height', 'width'), [(32, 32), (33, 47), (35, 34), (480, 640)])
+def test_the_result_has_the_size_of_the_sources(
+    student: Student, height: int, width: int
+) -> None:
+    vis_y, ir = frames(height, width, batch=2)
+    with torch.inference_mode():
+        fused = student(vis_y, ir)
+    assert fused.shape == (2, 1, height, width)
+    assert fused.dtype == torch.float32
+
+
+@pytest.mark.parametrize('factor', [1, 2, 4])
+def test_every_factor_takes_odd_sizes(factor: int) -> None:
+    assert Student(8, factor, 1)(*frames(37, 39)).shape == (1, 1, 37, 39)
+
+
+def test_it_has_as_many_parameters_as_the_card_says(student: Student) -> None:
+    """32 -> 32, three times 32 -> 32, 32 -> 32: five 3x3 layers of 32*32*9 + 32."""
+    count = sum(parameter.numel() for parameter in student.parameters())
+    assert count == 5 * (32 * 32 * 9 + 32) == 46240
+
+
+def test_it_holds_convolutions_and_activations_only(student: Student) -> None:
+    kinds = {type(module) for module in student.modules()}
+    assert kinds == {Student, nn.Sequential, nn.Conv2d, nn.ReLU}
+
+
+def test_the_result_stays_within_the_sources_and_the_residual() -> None:
+    torch.manual_seed(0)
+    student = Student()
+    for parameter in student.parameters():
+        nn.init.normal_(parameter)
+    vis_y, ir = frames(64, 64)
+    fused = student(vis_y, ir)
+    assert (fused <= torch.maximum(vis_y, ir) + RESIDUAL_LIMIT + 1e-6).all()
+    assert (fused >= torch.minimum(vis_y, ir) - RESIDUAL_LIMIT - 1e-6).all()
+    assert fused.max() > 1.0
+    clamped = student.eval()(vis_y, ir)
+    assert clamped.min() >= 0.0
+    assert clamped.max() <= 1.0
+
+
+def test_zero_weights_give_the_mean_of_the_sources(student: Student) -> None:
+    """sigmoid(0) = 1/2 and tanh(0) = 0."""
+    nn.init.zeros_(student.body[-1].weight)
+    nn.init.zeros_(student.body[-1].bias)
+    vis_y, ir = frames(40, 40)
+    torch.testing.assert_close(student(vis_y, ir), (vis_y + ir) / 2)
+
+
+def test_gradients_reach_every_parameter_and_both_sources(student: Student) -> None:
+    vis_y, ir = (frame.requires_grad_() for frame in frames(36, 36))
+    student.train()(vis_y, ir).square().mean().backward()
+    for tensor in (vis_y, ir, *student.parameters()):
+        assert tensor.grad is not None
+        assert tensor.grad.abs().sum() > 0
+
+
+def test_a_change_far_away_does_not_change_a_pixel(student: Student) -> None:
+    """Five 3x3 layers on blocks of four reach 5 * 4 pixels and the block's rest."""
+    vis_y, ir = frames(64, 128)
+    changed = ir.clone()
+    changed[..., 64:] = 1.0
+    with torch.inference_mode():
+        before, after = student(vis_y, ir), student(vis_y, changed)
+    assert torch.equal(before[..., :40], after[..., :40])
+    assert not torch.equal(before[..., 64:], after[..., 64:])
+
+
+@pytest.mark.parametrize('name', ['width', 'factor', 'depth'])
+def test_a_size_below_one_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match='must be 1 or more'):
+        Student(**{name: 0})

@@ -1,0 +1,142 @@
+"""The one way from a pair to a fused frame, with the weights that ship."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ir_vis_fusion.config import FrameSettings, PredictorSettings
+from ir_vis_fusion.errors import CheckpointError, DeviceError
+from ir_vis_fusion.predictor import FusionPredictor, select_device
+from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, ThermalState
+
+SETTINGS = PredictorSettings(device='cpu')
+
+
+def make_pair(
+    thermal_shape: tuple[int, int] = (64, 80), visible_shape: tuple[int, int] = (64, 80)
+) -> FramePair:
+    """Return a noisy scene with a warm square that the dark visible image does not show."""
+    random = np.random.default_rng(3)
+    thermal = random.integers(20, 40, thermal_shape, dtype=np.uint8)
+    height, width = thermal_shape
+    thermal[height // 4 : height // 2, width // 4 : width // 2] = 220
+    visible = random.integers(10, 60, (*visible_shape, 3), dtype=np.uint8)
+    return FramePair(
+        Frame(thermal, PixelEncoding.MONO8, 1_000_000, 'thermal'),
+        Frame(visible, PixelEncoding.RGB8, 2_000_000, 'visible'),
+        offset_ns=-1_000_000,
+    )
+
+
+def test_the_result_has_size_stamp_and_frame_of_the_visible_image() -> None:
+    fused = FusionPredictor(SETTINGS).predict(make_pair((51, 40), (65, 83)))
+    assert fused.image.shape == (65, 83, 3)
+    assert fused.image.dtype == np.uint8
+    assert (fused.stamp_ns, fused.frame_id) == (2_000_000, 'visible')
+    assert fused.offset_ns == -1_000_000
+    assert fused.thermal_state is ThermalState.LIVE
+
+
+def test_a_warm_square_is_seen_in_the_fused_image() -> None:
+    pair = make_pair()
+    fused = FusionPredictor(SETTINGS).predict(pair).image.mean(axis=2)
+    inside = fused[20:28, 24:36].mean()
+    outside = fused[40:60, 48:76].mean()
+    assert inside > 150
+    assert outside < 60
+
+
+def test_disabled_fusion_passes_the_visible_image_through() -> None:
+    pair = make_pair()
+    fused = FusionPredictor(SETTINGS).predict(pair, FrameSettings(enable=False))
+    np.testing.assert_array_equal(fused.image, pair.visible.image)
+
+
+def test_strength_zero_is_the_visible_image_and_one_half_lies_between() -> None:
+    predictor, pair = FusionPredictor(SETTINGS), make_pair()
+    np.testing.assert_array_equal(
+        predictor.predict(pair, FrameSettings(strength=0.0)).image, pair.visible.image
+    )
+    square = (slice(20, 28), slice(24, 36))
+    levels = [
+        predictor.predict(pair, FrameSettings(strength=strength)).image[square].mean()
+        for strength in (0.0, 0.5, 1.0)
+    ]
+    assert levels[0] + 30 < levels[1] < levels[2] - 30
+
+
+@pytest.mark.parametrize('output', ['rgb8', 'bgr8'])
+def test_colour_order_of_input_and_output_do_not_change_the_picture(output: str) -> None:
+    pair = make_pair()
+    swapped = dataclasses.replace(
+        pair,
+        visible=dataclasses.replace(
+            pair.visible,
+            image=np.ascontiguousarray(pair.visible.image[..., ::-1]),
+            encoding=PixelEncoding.BGR8,
+        ),
+    )
+    predictor = FusionPredictor(dataclasses.replace(SETTINGS, output_encoding=output))
+    first, second = predictor.predict(pair), predictor.predict(swapped)
+    assert first.encoding is second.encoding is PixelEncoding(output)
+    difference = first.image.astype(int) - second.image.astype(int)
+    assert np.abs(difference).max() <= 1
+    reference = FusionPredictor(SETTINGS).predict(pair).image
+    expected = reference if output == 'rgb8' else reference[..., ::-1]
+    np.testing.assert_array_equal(first.image, expected)
+
+
+def test_sixteen_bit_thermal_gives_the_picture_of_its_normalised_version() -> None:
+    pair = make_pair()
+    counts = (28_000 + 10 * pair.thermal.image.astype(np.uint16)).astype(np.uint16)
+    deep = dataclasses.replace(pair, thermal=Frame(counts, PixelEncoding.MONO16, 1_000_000))
+    fused = FusionPredictor(SETTINGS).predict(deep).image.mean(axis=2)
+    assert fused[20:28, 24:36].mean() > fused[40:60, 48:76].mean() + 100
+
+
+def test_a_repeated_thermal_image_is_told_and_reset_forgets_it() -> None:
+    predictor, pair = FusionPredictor(SETTINGS), make_pair()
+    later = dataclasses.replace(
+        pair, thermal=dataclasses.replace(pair.thermal, stamp_ns=34_000_000)
+    )
+    assert predictor.predict(pair).thermal_state is ThermalState.LIVE
+    assert predictor.predict(later).thermal_state is ThermalState.FROZEN
+    predictor.reset()
+    assert predictor.predict(later).thermal_state is ThermalState.LIVE
+
+
+def test_padded_and_read_only_rows_give_the_same_picture() -> None:
+    pair = make_pair()
+    wide = np.zeros((64, 100, 3), np.uint8)
+    wide[:, :80] = pair.visible.image
+    wide.flags.writeable = False
+    padded = dataclasses.replace(
+        pair, visible=dataclasses.replace(pair.visible, image=wide[:, :80])
+    )
+    predictor = FusionPredictor(SETTINGS)
+    np.testing.assert_array_equal(predictor.predict(padded).image, predictor.predict(pair).image)
+
+
+def test_a_missing_model_is_named_with_those_that_are_there() -> None:
+    with pytest.raises(CheckpointError, match=r"'studnet'.*student"):
+        FusionPredictor(PredictorSettings(model='studnet'))
+
+
+def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match='nothing.safetensors'):
+        FusionPredictor(PredictorSettings(model=str(tmp_path / 'nothing.safetensors')))
+
+
+@pytest.mark.parametrize('name', ['gpu', 'cuda:x', '', 'mps'])
+def test_an_unknown_device_is_refused_with_the_choices(name: str) -> None:
+    with pytest.raises(DeviceError, match=r'must be auto, cpu, cuda or cuda:N'):
+        select_device(name)
+
+
+def test_a_cuda_device_that_is_not_there_is_refused() -> None:
+    absent = f'cuda:{torch.cuda.device_count()}'
+    with pytest.raises(DeviceError, match=f'{absent}.*is not there'):
+        select_device(absent)

@@ -1,0 +1,102 @@
+"""Luma and its exchange."""
+
+from ir_vis_fusion.preprocessing.color import luma, recombine
+from ir_vis_fusion.types import PixelEncoding
+import pytest
+import torch
+
+RGB = PixelEncoding.RGB8
+
+
+def image(seed=0, size=(48, 64)):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (*size, 3), dtype=torch.uint8, generator=generator)
+
+
+def pixel(red, green, blue):
+    return torch.tensor([[[red, green, blue]]], dtype=torch.uint8)
+
+
+def value(number):
+    return torch.full((1, 1), number)
+
+
+@pytest.mark.parametrize(
+    ('color', 'expected'),
+    [
+        ((0, 0, 0), 0.0),
+        ((255, 255, 255), 1.0),
+        ((255, 0, 0), 0.299),
+        ((0, 255, 0), 0.587),
+        ((0, 0, 255), 0.114),
+        ((200, 100, 50), (59.8 + 58.7 + 5.7) / 255),
+    ],
+)
+def test_luma_is_that_of_bt601_in_either_order(color, expected):
+    assert luma(pixel(*color), RGB).item() == pytest.approx(expected, abs=1e-6)
+    bgr = luma(pixel(*color[::-1]), PixelEncoding.BGR8)
+    assert bgr.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_luma_has_the_image_size_and_takes_views_with_alpha_and_padding():
+    padded = torch.cat([image(), image(1)[..., :1]], dim=2)[:, :50, :3]
+    result = luma(padded, RGB)
+    assert (result.shape, result.dtype) == ((48, 50), torch.float32)
+    torch.testing.assert_close(result, luma(padded.contiguous(), RGB))
+
+
+@pytest.mark.parametrize('encoding', [RGB, PixelEncoding.BGR8])
+def test_the_same_luma_gives_the_image_back_to_the_bit(encoding):
+    grays = torch.arange(256).to(torch.uint8).reshape(1, 256, 1).expand(-1, -1, 3)
+    for colors in (image(size=(400, 500)), grays):
+        y = luma(colors, encoding)
+        assert torch.equal(recombine(colors, y, y), colors)
+
+
+def test_a_small_change_of_luma_keeps_the_chroma():
+    # C' = F + (C - Y): all three rise by 0.1 * 255 = 25.5.
+    source = pixel(90, 100, 110)
+    y = luma(source, RGB)
+    result = recombine(source, y, y + 0.1)
+    assert result.flatten().tolist() == [116, 126, 136]
+
+
+@pytest.mark.parametrize(
+    ('jump', 'share'), [(0.2, 1.0), (0.3, 0.8), (0.4, 0.6), (0.6, 0.2), (0.65, 0.2), (-0.3, 0.8)]
+)
+def test_chroma_fades_where_luma_jumps(jump, share):
+    source = pixel(70, 80, 100) if jump > 0 else pixel(170, 180, 200)
+    y = luma(source, RGB)
+    result = recombine(source, y, y + jump).to(torch.float32)
+    expected = (y + jump)[..., None] * 255 + share * (source - y[..., None] * 255)
+    torch.testing.assert_close(result, expected, atol=0.501, rtol=0)
+
+
+def test_results_are_clamped():
+    assert recombine(pixel(255, 0, 0), value(0.299), value(1.0)).max() == 255
+    assert recombine(pixel(255, 0, 0), value(0.299), value(0.0)).min() == 0
+
+
+@pytest.mark.parametrize('fused', [0.0, 0.25, 0.4, 1.0])
+def test_grey_stays_grey_and_becomes_the_fused_luma(fused):
+    gray = image()[..., :1].expand(-1, -1, 3)
+    y = luma(gray, RGB)
+    result = recombine(gray, y, torch.full_like(y, fused))
+    assert result.is_contiguous()
+    assert result.unique().tolist() == [int(fused * 255 + 0.5)]
+
+
+def test_the_order_of_colours_does_not_matter():
+    source = image()
+    fused = luma(image(1), RGB)
+    y = luma(source, RGB)
+    swapped = recombine(source.flip(-1), y, fused)
+    assert torch.equal(swapped.flip(-1), recombine(source, y, fused))
+
+
+def test_the_luma_of_the_result_is_the_fused_luma_where_nothing_is_clamped():
+    source = image() // 4 + 96
+    y = luma(source, RGB)
+    fused = (y + 0.2 * (luma(image(1), RGB) - 0.5)).clamp(0.3, 0.7)
+    result = luma(recombine(source, y, fused), RGB)
+    torch.testing.assert_close(result, fused, atol=0.51 / 255, rtol=0)

@@ -1,0 +1,265 @@
+"""Normalisation against its closed form, and the watch for shutter calibrations."""
+
+import math
+
+from ir_vis_fusion.config import ThermalSettings
+from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.types import Frame, PixelEncoding, ThermalState
+import numpy as np
+import pytest
+import torch
+
+SECOND = 1_000_000_000
+LOW, PROBE = 29000, 29500
+DTYPES = [torch.uint16, torch.float32]
+
+
+def scene(low=LOW, high=30000, dtype=torch.uint16, size=(64, 80)):
+    """Half low, half high counts: all percentiles in use fall on them; one pixel is the probe."""
+    image = torch.full(size, float(low))
+    image[:, size[1] // 2 :] = high
+    image[1, 1] = PROBE
+    return image.to(dtype)
+
+
+def top(normalized):
+    """Return the upper end of the range from where the probe lies in it, with LOW below."""
+    return LOW + (PROBE - LOW) / normalized[1, 1].item()
+
+
+def make(**settings):
+    return ThermalNormalizer(ThermalSettings(**settings))
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_the_first_frame_sets_the_range_directly(dtype):
+    result = make().normalize(scene(dtype=dtype), SECOND)
+    assert result.dtype == torch.float32
+    assert (result[:, 0].max(), result[:, -1].min()) == (0, 1)
+    assert result[1, 1].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize(('high', 'time_s'), [(31000, 0.3), (29600, 2.0)])
+def test_the_range_widens_with_attack_and_narrows_with_decay(high, time_s, dtype):
+    normalizer = make()
+    normalizer.normalize(scene(dtype=dtype), SECOND)
+    for i in range(1, 60):
+        elapsed_s = i / 30
+        # From 30000 towards the new level: a first-order step response.
+        expected = high + (30000 - high) * math.exp(-elapsed_s / time_s)
+        stamp_ns = SECOND + round(elapsed_s * SECOND)
+        result = normalizer.normalize(scene(high=high, dtype=dtype), stamp_ns)
+        assert top(result) == pytest.approx(expected, abs=0.1)
+
+
+def test_the_low_end_follows_in_the_same_way():
+    normalizer = make()
+    normalizer.normalize(scene(), SECOND)
+    result = normalizer.normalize(scene(low=28000), SECOND + SECOND // 10)
+    low = 28000 + 1000 * math.exp(-0.1 / 0.3)
+    assert result[1, 1].item() == pytest.approx((PROBE - low) / (30000 - low), abs=1e-4)
+
+
+def test_the_range_depends_on_time_and_not_on_the_number_of_frames():
+    often, once = make(), make()
+    for normalizer in (often, once):
+        normalizer.normalize(scene(), SECOND)
+    for i in range(1, 11):
+        last = often.normalize(scene(high=31000), SECOND + i * SECOND // 20)
+    first = once.normalize(scene(high=31000), SECOND + SECOND // 2)
+    torch.testing.assert_close(last, first)
+
+
+@pytest.mark.parametrize('stamp_ns', [SECOND, SECOND - 5])
+def test_no_time_passes_when_the_stamp_stays_or_goes_back(stamp_ns):
+    normalizer = make(attack_s=0.0, decay_s=0.0)
+    normalizer.normalize(scene(), SECOND)
+    assert top(normalizer.normalize(scene(high=31000), stamp_ns)) == pytest.approx(30000)
+    assert top(normalizer.normalize(scene(high=31000), SECOND + 1)) == pytest.approx(31000)
+
+
+def test_a_flat_scene_is_mid_grey_and_its_noise_is_not_amplified():
+    noise = np.random.default_rng(0).integers(-3, 4, (64, 80))
+    image = torch.from_numpy((LOW + noise).astype(np.uint16))
+    result = make(min_span_counts=300.0).normalize(image, SECOND)
+    assert result.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (result.max() - result.min()).item() == pytest.approx(6 / 300, abs=1e-4)
+
+
+def test_the_minimum_span_of_float_images_is_in_their_own_unit():
+    kelvin = torch.full((64, 80), 300.0)
+    kelvin[0, 0] = 300.6
+    result = make(min_span_float=3.0).normalize(kelvin, SECOND)
+    assert result[5, 5].item() == pytest.approx(0.5)
+    assert result[0, 0].item() == pytest.approx(0.7, abs=1e-4)
+
+
+@pytest.mark.parametrize('pixel', [0, 65535])
+def test_a_dead_or_hot_pixel_does_not_move_the_range(pixel):
+    with_pixel = scene().to(torch.int32)
+    with_pixel[0, 0] = pixel
+    result = make().normalize(with_pixel.to(torch.uint16), SECOND)
+    assert result[1, 1].item() == pytest.approx(0.5)
+    assert result[0, 0].item() == (pixel > 0)
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+def test_pixels_that_are_not_finite_are_ignored_and_painted_as_low(value):
+    image = scene(dtype=torch.float32)
+    image[:, 60:] = value
+    result = make().normalize(image, SECOND)
+    assert result[:, 60:].abs().max() == 0
+    assert result[1, 1].item() == pytest.approx(0.5)
+    assert image[0, 60].item() == pytest.approx(value, nan_ok=True)
+
+
+def test_a_frame_without_finite_pixels_is_black_and_leaves_the_range():
+    dead = torch.full((64, 80), math.nan)
+    normalizer = make()
+    assert normalizer.normalize(dead, SECOND).abs().max() == 0
+    live = scene(dtype=torch.float32)
+    assert top(normalizer.normalize(live, 2 * SECOND)) == pytest.approx(30000)
+    assert normalizer.normalize(dead, 3 * SECOND).abs().max() == 0
+    assert top(normalizer.normalize(live, 4 * SECOND)) == pytest.approx(30000)
+
+
+def test_a_frozen_frame_is_mapped_with_the_range_that_is_there_and_leaves_it():
+    normalizer = make(attack_s=0.0)
+    normalizer.normalize(scene(), SECOND)
+    frozen = normalizer.normalize(scene(high=40000), 2 * SECOND, frozen=True)
+    assert top(frozen) == pytest.approx(30000)
+    again = normalizer.normalize(scene(), 3 * SECOND)
+    assert top(again) == pytest.approx(30000)
+
+
+def test_a_frozen_first_frame_does_not_set_the_range():
+    normalizer = make()
+    first = normalizer.normalize(scene(high=40000), SECOND, frozen=True)
+    assert top(first) == pytest.approx(40000)
+    assert top(normalizer.normalize(scene(), 2 * SECOND)) == pytest.approx(30000)
+
+
+@pytest.mark.parametrize('other', [{'dtype': torch.float32}, {'size': (64, 90)}])
+def test_another_type_or_size_starts_anew(other):
+    normalizer = make()
+    normalizer.normalize(scene(high=40000), SECOND)
+    result = normalizer.normalize(scene(**other), SECOND + 1)
+    assert top(result) == pytest.approx(30000)
+
+
+def test_reset_starts_anew():
+    normalizer = make()
+    normalizer.normalize(scene(high=40000), SECOND)
+    normalizer.reset()
+    assert top(normalizer.normalize(scene(), SECOND + 1)) == pytest.approx(30000)
+
+
+def test_8_bit_images_are_divided_by_255_whatever_came_before():
+    image = torch.arange(256, dtype=torch.uint8).reshape(16, 16)
+    normalizer = make()
+    normalizer.normalize(image.flip(0) // 4, SECOND)
+    torch.testing.assert_close(normalizer.normalize(image, 2 * SECOND), image / 255)
+
+
+def test_8_bit_images_are_stretched_when_asked():
+    image = torch.full((32, 40), 100, dtype=torch.uint8)
+    image[:, 20:] = 164
+    image[1, 1] = 132
+    result = make(normalize_8bit=True).normalize(image, SECOND)
+    assert (result.min().item(), result.max().item()) == (0, 1)
+    assert result[1, 1].item() == pytest.approx(0.5)
+
+
+def test_padded_rows_are_taken_as_they_are():
+    buffer = np.full((64, 100), 65535, np.uint16)
+    buffer[:, :80] = scene().numpy()
+    result = make().normalize(torch.from_numpy(buffer[:, :80]), SECOND)
+    torch.testing.assert_close(result, make().normalize(scene(), SECOND))
+
+
+def test_a_large_image_gives_the_percentiles_of_the_whole_within_its_noise():
+    counts = np.random.default_rng(0).normal(30000, 400, (512, 640)).astype(np.uint16)
+    result = make().normalize(torch.from_numpy(counts), SECOND)
+    assert (result == 0).float().mean().item() == pytest.approx(0.01, abs=0.004)
+    assert (result == 1).float().mean().item() == pytest.approx(0.005, abs=0.003)
+
+
+def test_the_input_is_left_as_it_was():
+    for image in (scene(dtype=torch.float32), scene(), scene(high=255, low=0).to(torch.uint8)):
+        before = image.clone()
+        make().normalize(image, SECOND)
+        assert torch.equal(image, before)
+
+
+def frame(image, stamp_ns, encoding=PixelEncoding.MONO16):
+    return Frame(image, encoding, stamp_ns)
+
+
+def noise(seed):
+    return np.random.default_rng(seed).integers(29000, 31000, (128, 160), dtype=np.uint16)
+
+
+def test_frames_that_differ_in_one_pixel_are_live():
+    detector = FfcDetector()
+    image = noise(0)
+    assert detector.update(frame(image, 1)) is ThermalState.LIVE
+    image = image.copy()
+    image[100, 101] += 1
+    assert detector.update(frame(image, 2)) is ThermalState.LIVE
+
+
+def test_identical_frames_with_different_stamps_are_frozen_until_one_differs():
+    detector = FfcDetector()
+    states = [detector.update(frame(noise(seed), i)) for i, seed in enumerate([0, 1, 1, 1, 2])]
+    live, frozen = ThermalState.LIVE, ThermalState.FROZEN
+    assert states == [live, live, frozen, frozen, live]
+
+
+def test_the_same_stamp_again_keeps_the_state():
+    detector = FfcDetector()
+    for stamp_ns, state in [(1, 'live'), (1, 'live'), (2, 'frozen'), (2, 'frozen')]:
+        assert detector.update(frame(noise(0), stamp_ns)).value == state
+
+
+@pytest.mark.parametrize(
+    ('dtype', 'encoding'),
+    [
+        (np.uint8, PixelEncoding.MONO8),
+        (np.uint16, PixelEncoding.MONO16),
+        (np.float32, PixelEncoding.FLOAT32),
+    ],
+)
+def test_a_frame_of_equal_pixels_is_flat(dtype, encoding):
+    detector = FfcDetector()
+    shutter = np.full((128, 160), 77, dtype)
+    assert detector.update(frame(shutter, 1, encoding)) is ThermalState.FLAT
+    assert detector.update(frame(shutter, 2, encoding)) is ThermalState.FLAT
+    almost = shutter.copy()
+    almost[3, 4] = 78
+    assert detector.update(frame(almost, 3, encoding)) is ThermalState.LIVE
+
+
+def test_frozen_float_frames_with_nan_are_recognised():
+    detector = FfcDetector()
+    kelvin = noise(0).astype(np.float32)
+    kelvin[:9] = np.nan
+    detector.update(frame(kelvin, 1, PixelEncoding.FLOAT32))
+    repeated = frame(kelvin.copy(), 2, PixelEncoding.FLOAT32)
+    assert detector.update(repeated) is ThermalState.FROZEN
+
+
+def test_memory_that_is_used_again_for_the_next_frame_is_no_freeze():
+    detector = FfcDetector()
+    memory = noise(0)
+    detector.update(frame(memory, 1))
+    memory[:] = noise(1)
+    assert detector.update(frame(memory, 2)) is ThermalState.LIVE
+
+
+def test_another_size_or_a_reset_is_no_freeze():
+    detector = FfcDetector()
+    detector.update(frame(noise(0), 1))
+    assert detector.update(frame(noise(0)[:64], 2)) is ThermalState.LIVE
+    detector.reset()
+    assert detector.update(frame(noise(0)[:64], 3)) is ThermalState.LIVE

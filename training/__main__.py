@@ -1,0 +1,75 @@
+"""``python3 -m training RECIPE [key=value ...]``: train a network as its recipe says."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+from ir_vis_fusion.config import nested_to_dotted, read_yaml, unflatten
+from ir_vis_fusion.errors import ConfigError, FusionError
+from training.recipes import student
+import yaml
+
+CONFIGS = Path(__file__).parent / 'configs'
+RECIPES = {'student': student}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train; return the exit status."""
+    options = parse(arguments)
+    try:
+        settings = read_settings(options.recipe, options.config, options.overrides)
+        command = ' '.join(('python3 -m training', options.recipe, *options.overrides))
+        RECIPES[options.recipe].train(settings, command, dry_run=options.dry_run)
+    except FusionError as error:
+        sys.stderr.write(f'training: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('\ntraining: stopped; the same command goes on from the last epoch\n')
+        return 130
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python3 -m training',
+        description='Train a network. The folder of the image sets is taken from the variable '
+        'IR_VIS_FUSION_DATA. A run that was stopped goes on when it is started again.',
+    )
+    parser.add_argument('recipe', choices=sorted(RECIPES))
+    parser.add_argument(
+        'overrides',
+        nargs='*',
+        metavar='key=value',
+        help='settings that differ from the configuration file, such as steps=500',
+    )
+    parser.add_argument('--config', type=Path, help='default: training/configs/RECIPE.yaml')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='two steps with whatever data there is, no output'
+    )
+    return parser.parse_args(arguments)
+
+
+def read_settings(recipe: str, config: Path | None, overrides: Sequence[str]) -> object:
+    """
+    Build a recipe's settings from its file and the overrides of the command line.
+
+    Raises
+    ------
+    ConfigError
+        With every unknown key and bad value at once.
+
+    """
+    path = config or CONFIGS / f'{recipe}.yaml'
+    values = nested_to_dotted(read_yaml(path))
+    for override in overrides:
+        key, separator, value = override.partition('=')
+        if not separator:
+            raise ConfigError(f'override {override!r} must have the form key=value')
+        values[key] = yaml.safe_load(value)
+    return unflatten(RECIPES[recipe].RecipeSettings, values, where=path.name)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
