@@ -101,7 +101,7 @@ def save_checkpoint(
         Data, command, steps, time, device, date, licence, measured figures.
 
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     metadata = {
@@ -114,7 +114,8 @@ def save_checkpoint(
     metadata['sha256'] = _digest(metadata, tensors)
     path = Path(path)
     partial = path.with_name(f'{path.name}.partial')
-    save_file(tensors, partial, metadata)
+    # Not save_file, whose files only their owner may read.
+    partial.write_bytes(save(tensors, metadata))
     partial.replace(path)
 
 

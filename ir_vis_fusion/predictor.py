@@ -5,9 +5,6 @@ The node, ``ivf fuse``, the demo and the validation of the training all call
 :class:`FusionPredictor`, so that what is measured is what runs on the robot.
 """
 
-import ctypes
-import sys
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -26,10 +23,6 @@ from ir_vis_fusion.types import (
 )
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
-
-# From malloc.h.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
 
 
 class FusionPredictor:
@@ -53,10 +46,8 @@ class FusionPredictor:
     def __init__(self, settings: PredictorSettings) -> None:
         self.settings = settings
         self.device = select_device(settings.device)
-        if self.device.type == 'cpu':
-            keep_freed_memory()
-            if settings.cpu_threads:
-                torch.set_num_threads(settings.cpu_threads)
+        if settings.cpu_threads and self.device.type == 'cpu':
+            torch.set_num_threads(settings.cpu_threads)
         self.checkpoint = load_checkpoint(resolve(settings.model))
         self._model = self.checkpoint.model.to(self.device).eval()
         self._normalizer = ThermalNormalizer(settings.thermal)
@@ -162,20 +153,3 @@ def select_device(name: str) -> torch.device:
             "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
         )
     return torch.device(name)
-
-
-def keep_freed_memory() -> None:
-    """
-    Tell glibc to use freed memory again instead of giving it back to the kernel.
-
-    By default every tensor of more than 128 KiB is mapped anew and unmapped when it is freed:
-    5,700 page faults for a 640x480 frame, which cost more than the network, against 7 with this.
-    It holds for the whole process, as the environment variables MALLOC_MMAP_THRESHOLD_ and
-    MALLOC_TRIM_THRESHOLD_ would; other C libraries are left alone.
-    """
-    if not sys.platform.startswith('linux'):
-        return
-    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 512 << 20)

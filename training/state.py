@@ -12,7 +12,7 @@ from typing import Any
 
 from ir_vis_fusion.errors import CheckpointError
 from safetensors import safe_open, SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 import torch
 from torch import Generator, nn, Tensor
 
@@ -34,7 +34,7 @@ def save_state(
     for index, values in optimizer.state_dict()['state'].items():
         tensors |= {f'{OPTIMIZER}/{index}/{key}': value for key, value in values.items()}
     partial = path.with_name(f'{path.name}.partial')
-    save_file(tensors, partial, {'facts': json.dumps(dict(facts))})
+    partial.write_bytes(save(tensors, {'facts': json.dumps(dict(facts))}))
     partial.replace(path)
 
 

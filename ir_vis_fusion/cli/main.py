@@ -7,6 +7,7 @@ import sys
 from ir_vis_fusion import __version__
 from ir_vis_fusion.cli import demo, doctor, fuse, models, sample
 from ir_vis_fusion.errors import FusionError
+from ir_vis_fusion.runtime import prepare_process
 
 COMMANDS = (fuse, demo, sample, models, doctor)
 
@@ -26,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for an error that was told, 130 for Ctrl-C."""
     options = build_parser().parse_args(arguments)
+    prepare_process()
     try:
         return options.run(options)
     except FusionError as error:

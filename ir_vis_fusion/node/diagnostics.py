@@ -210,9 +210,7 @@ def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
         text = f'{news["out_of_order"]} images dropped, their stamps went back'
         yield Problem('out_of_order', Level.WARN, text)
     if news['invalid_stamp']:
-        text = (
-            f'{news["invalid_stamp"]} images dropped, their stamps are 0: set them in the driver'
-        )
+        text = f'{news["invalid_stamp"]} images dropped, the driver stamps them with 0'
         yield Problem('invalid_stamp', Level.WARN, text)
     both = news['thermal_received'] > 1 and news['visible_received'] > 1
     if both and not news['matched'] and now.measured_offset_ms is not None:
@@ -247,13 +245,13 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
         yield Problem('failed_' + '_'.join(sorted(failed)), level, text)
     dropped = now.dropped - before.dropped
     if dropped > 0:
-        text = (
-            f'fusing is slower than the cameras, {dropped} of {dropped + published} pairs dropped'
-        )
+        share = f'{dropped} of {dropped + published} pairs dropped'
+        text = f'fusing is slower than the cameras, {share}'
         yield Problem('slow', Level.WARN, text)
     if published and frames.clock_error_s is not None:
         text = (
-            f'visible stamps are {frames.clock_error_s:.0f} s behind the clock of this node: set '
+            f'visible stamps are {abs(frames.clock_error_s):.0f} s '
+            f'{"behind" if frames.clock_error_s > 0 else "ahead of"} the clock of this node: set '
             'use_sim_time where a bag is played, synchronise the clocks otherwise'
         )
         yield Problem('clock', Level.WARN, text)

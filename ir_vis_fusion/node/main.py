@@ -5,6 +5,8 @@ import signal
 import socket
 import sys
 
+from ir_vis_fusion.runtime import prepare_process
+
 _CANNOT_IMPORT = """\
 fusion_node: {error}
 It runs on {python}. Install what is missing for that interpreter, or start the node with one that
@@ -17,6 +19,7 @@ before `colcon build` and before the start, and see that the first line of the e
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; return the exit code."""
     signals = _catch_signals()
+    prepare_process()
     try:
         # Not before signals are caught: importing torch takes seconds.
         from ir_vis_fusion.node import spinning

@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from ir_vis_fusion.types import FramePair, FusedFrame, PixelEncoding, Role, ThermalState
+from ir_vis_fusion.types import FramePair, FusedFrame, Role, ThermalState
 import numpy as np
 import pytest
 
@@ -17,7 +17,6 @@ os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 MS = 1_000_000
-START_NS = 1_700_000_000_000_000_000
 THERMAL = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) + 29000
 VISIBLE = np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3)
 
@@ -48,7 +47,7 @@ class FakePredictor:
             raise self.error
         return FusedFrame(
             image=pair.visible.image,
-            encoding=PixelEncoding(self.settings.output_encoding),
+            encoding=pair.visible.encoding,
             stamp_ns=pair.visible.stamp_ns,
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
@@ -73,7 +72,7 @@ class Rig:
         self.statuses: list[Any] = []
         self.predictor: FakePredictor | None = None
         self.node: Any = None
-        self.stamp_ns = START_NS
+        self.stamp_ns = time.time_ns()
 
     def make_node(self, *arguments: str, predictor: Any = FakePredictor, **parameters: Any) -> Any:
         """Make the node; parameter names have ``__`` for a dot, arguments follow --ros-args."""
@@ -165,13 +164,16 @@ class Rig:
         self.cameras[role].publish(message)
 
     def fuse_a_pair(self) -> Any:
-        """Publish good pairs until one comes out and return that."""
+        """Publish good pairs, one after the other, until one comes out and return that."""
         self.fused.clear()
-        stamps = set()
+        stamps = {self.publish_pair()}
+        next_s = time.monotonic() + 0.1
 
         def came_out() -> bool:
-            stamps.add(self.publish_pair())
-            self.executor.spin_once(timeout_sec=0.05)
+            nonlocal next_s
+            if time.monotonic() > next_s:
+                stamps.add(self.publish_pair())
+                next_s = time.monotonic() + 0.1
             return any(stamp_of(message) in stamps for message in self.fused)
 
         self.spin_until(came_out)
@@ -221,7 +223,6 @@ def helpers() -> SimpleNamespace:
         THERMAL=THERMAL,
         VISIBLE=VISIBLE,
         MS=MS,
-        START_NS=START_NS,
     )
 
 

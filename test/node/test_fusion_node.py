@@ -233,7 +233,7 @@ def test_compressed_images_are_decoded_with_all_their_bits(
     rig.await_cameras()
     flat = np.full((24, 32, 3), (200, 100, 50), np.uint8)
 
-    def fused() -> bool:
+    def came_out() -> bool:
         rig.publish_pair(
             CompressedImage(format='mono16; png compressed', data=encode_png(helpers.THERMAL)),
             CompressedImage(format='rgb8; jpeg compressed bgr8', data=jpeg(flat)),
@@ -241,11 +241,13 @@ def test_compressed_images_are_decoded_with_all_their_bits(
         rig.executor.spin_once(timeout_sec=0.05)
         return bool(rig.fused)
 
-    rig.spin_until(fused)
+    rig.spin_until(came_out)
 
     pair = rig.predictor.pairs[0]
     np.testing.assert_array_equal(pair.thermal.image, helpers.THERMAL)
-    assert np.abs(np.frombuffer(rig.fused[0].data, np.uint8).astype(int) - flat.ravel()).max() <= 3
+    assert rig.fused[0].encoding == 'bgr8'
+    fused_pixels = np.frombuffer(rig.fused[0].data, np.uint8).reshape(flat.shape).astype(int)
+    assert np.abs(fused_pixels - flat[..., ::-1]).max() <= 3
 
 
 def test_a_compressed_topic_on_a_raw_input_is_named(rig: Any) -> None:

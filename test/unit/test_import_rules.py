@@ -15,6 +15,7 @@ ROOMS = [
     'types',
     'errors',
     'config',
+    'runtime',
     'synchronization',
     'preprocessing',
     'models',

@@ -1,0 +1,246 @@
+"""Bad input: each fault is counted and named in the status, and the node goes on."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from ir_vis_fusion.types import Role
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+pytestmark = pytest.mark.ros
+
+
+def truncated(helpers: SimpleNamespace) -> Any:
+    message = helpers.image(helpers.VISIBLE, 'rgb8')
+    message.data = message.data[:-100]
+    return message
+
+
+def unknown_encoding(helpers: SimpleNamespace) -> Any:
+    return helpers.image(helpers.VISIBLE, 'rgb9')
+
+
+def zero_height(helpers: SimpleNamespace) -> Any:
+    return helpers.image(helpers.VISIBLE[:0], 'rgb8')
+
+
+def undecodable(helpers: SimpleNamespace) -> Any:
+    return helpers.image(helpers.VISIBLE, 'bayer_rggb16')
+
+
+@pytest.mark.parametrize(
+    ('make_message', 'counter', 'words'),
+    [
+        (truncated, 'failed_visible_truncated', 'visible'),
+        (unknown_encoding, 'failed_visible_unknown_encoding', 'rgb9'),
+        (zero_height, 'failed_visible_empty', 'visible'),
+    ],
+)
+def test_an_image_that_cannot_be_decoded_is_counted_and_named_and_the_next_one_is_fused(
+    rig: Any, helpers: SimpleNamespace, make_message: Any, counter: str, words: str
+) -> None:
+    rig.start()
+    rig.fuse_a_pair()
+
+    rig.publish_pair(visible=make_message(helpers))
+    status = rig.spin_until_status('failed')
+
+    assert rig.value(counter) == '1'
+    assert counter.removeprefix('failed_') + ' 1' in status.message
+    assert words in rig.value('last_failure')
+    assert status.level in (b'\x01', b'\x02')
+    rig.fuse_a_pair()
+
+
+def test_a_bad_thermal_image_is_told_from_a_bad_visible_one(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
+    rig.start()
+    rig.publish_pair(thermal=truncated(helpers))
+
+    rig.spin_until_status('thermal_truncated 1')
+
+    rig.fuse_a_pair()
+
+
+def test_an_exception_of_the_predictor_is_counted_and_the_node_lives_on(rig: Any) -> None:
+    rig.start()
+    rig.predictor.error = RuntimeError('CUDA out of memory')
+    rig.publish_pair()
+
+    rig.spin_until_status('fusion_RuntimeError 1')
+    assert rig.value('last_failure') == 'fusion: CUDA out of memory'
+    rig.predictor.error = None
+
+    rig.fuse_a_pair()
+
+
+def test_the_fault_leaves_the_message_when_it_is_over_and_stays_counted(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
+    rig.start()
+    rig.publish_pair(visible=truncated(helpers))
+    rig.spin_until_status('failed')
+
+    rig.spin_until(lambda: rig.fuse_a_pair() and rig.statuses[-1].message == 'fusing')
+
+    assert rig.value('failed') == '1'
+    assert rig.statuses[-1].level == b'\x00'
+
+
+def test_a_stamp_that_goes_back_a_little_is_dropped_and_named(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
+    rig.start()
+    rig.fuse_a_pair()
+
+    rig.publish(Role.VISIBLE, stamp_ns=rig.stamp_ns - 100 * helpers.MS)
+    rig.spin_until_status('stamps went back')
+
+    assert rig.value('out_of_order') == '1'
+    rig.fuse_a_pair()
+
+
+def test_a_stamp_that_goes_back_far_starts_anew_and_resets_the_predictor(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
+    rig.start()
+    rig.fuse_a_pair()
+    resets = rig.predictor.resets
+
+    rig.stamp_ns -= 60_000 * helpers.MS
+    rig.publish_pair()
+    rig.spin_until_status('jumped back 1 times')
+    rig.fuse_a_pair()
+
+    assert rig.value('jumps') == '1'
+    assert rig.predictor.resets == resets + 1
+
+
+def test_a_zero_stamp_is_counted_and_named(rig: Any) -> None:
+    rig.start()
+    rig.publish(Role.THERMAL, stamp_ns=0)
+
+    rig.spin_until_status('stamps them with 0')
+
+    assert rig.value('invalid_stamp') == '1'
+    rig.fuse_a_pair()
+
+
+def test_missing_cameras_are_named_with_their_topics(rig: Any) -> None:
+    rig.make_node().start()
+    rig.listen()
+
+    status = rig.spin_until_status('no thermal images yet')
+
+    assert 'on /thermal/image_raw (0 publishers)' in status.message
+    assert 'no visible images yet' in status.message
+
+
+def test_thermal_that_stops_is_named_and_fusing_goes_on_when_it_comes_back(rig: Any) -> None:
+    rig.start(input_timeout_s=0.2)
+    rig.fuse_a_pair()
+    rig.statuses.clear()
+
+    def stopped() -> bool:
+        rig.stamp_ns += 33_000_000
+        rig.publish(Role.VISIBLE)
+        rig.executor.spin_once(timeout_sec=0.05)
+        return any('thermal images stopped' in status.message for status in rig.statuses)
+
+    rig.spin_until(stopped)
+    assert rig.statuses[-1].level == b'\x02'
+    assert not any('visible images stopped' in status.message for status in rig.statuses)
+
+    rig.spin_until(lambda: rig.fuse_a_pair() and rig.statuses[-1].message == 'fusing')
+
+
+def test_streams_that_never_match_are_named_with_offset_and_remedy(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
+    rig.start()
+    rig.statuses.clear()
+
+    def named() -> bool:
+        rig.stamp_ns += 33 * helpers.MS
+        rig.publish(Role.VISIBLE)
+        rig.publish(Role.THERMAL, stamp_ns=rig.stamp_ns + 8_000 * helpers.MS)
+        rig.executor.spin_once(timeout_sec=0.02)
+        return any('no pairs' in status.message for status in rig.statuses)
+
+    rig.spin_until(named)
+
+    status = next(status for status in rig.statuses if 'no pairs' in status.message)
+    measured = float({item.key: item.value for item in status.values}['measured_offset_ms'])
+    assert measured == pytest.approx(8000, abs=100)
+    assert 'set sync.thermal_time_offset_ms to -' in status.message
+    assert rig.fused == []
+
+
+def test_a_slow_predictor_gets_the_newest_pair_and_the_drops_are_told(rig: Any) -> None:
+    import threading
+
+    go_on = threading.Event()
+
+    rig.start()
+    predict = rig.predictor.predict
+    rig.predictor.predict = lambda *arguments: go_on.wait(10) and predict(*arguments)
+    for _ in range(6):
+        rig.publish_pair()
+    last = rig.stamp_ns
+    rig.spin_until(lambda: rig.node._pairing.counters().matched >= 5)
+    rig.spin_until_status('slower than the cameras')
+    go_on.set()
+
+    rig.spin_until(lambda: len(rig.predictor.pairs) >= 2)
+
+    assert int(rig.value('dropped_busy')) >= 3
+    assert rig.predictor.pairs[1].visible.stamp_ns >= last - 33_000_000
+    rig.predictor.predict = predict
+
+
+def test_a_clock_that_jumps_back_resets_the_predictor(rig: Any) -> None:
+    from builtin_interfaces.msg import Time
+    from rosgraph_msgs.msg import Clock
+
+    rig.start(use_sim_time=True)
+    clock = rig.tester.create_publisher(Clock, '/clock', 10)
+    rig.spin_until(clock.get_subscription_count)
+    clock.publish(Clock(clock=Time(sec=1000)))
+    rig.spin_until(lambda: rig.node.get_clock().now().nanoseconds == 1000 * 10**9)
+    rig.fuse_a_pair()
+    resets = rig.predictor.resets
+
+    clock.publish(Clock(clock=Time(sec=900)))
+    rig.spin_until(lambda: rig.node.get_clock().now().nanoseconds == 900 * 10**9)
+    rig.fuse_a_pair()
+
+    assert rig.predictor.resets == resets + 1
+
+
+def test_stamps_of_another_clock_are_named_and_kept_out_of_the_latency(rig: Any) -> None:
+    rig.stamp_ns -= 3600 * 10**9
+    rig.start()
+
+    def named() -> bool:
+        rig.fuse_a_pair()
+        return any('3600 s behind' in status.message for status in rig.statuses)
+
+    rig.statuses.clear()
+    rig.spin_until(named)
+
+    assert rig.value('latency_p50_ms') == ''
+
+
+def test_a_change_of_size_is_no_fault(rig: Any, helpers: SimpleNamespace) -> None:
+    rig.start()
+    rig.fuse_a_pair()
+    rig.fused.clear()
+
+    def came_out() -> bool:
+        rig.publish_pair(visible=helpers.image(np.zeros((48, 40, 3), np.uint8), 'bgr8'))
+        rig.executor.spin_once(timeout_sec=0.05)
+        return any(message.height == 48 for message in rig.fused)
+
+    rig.spin_until(came_out)

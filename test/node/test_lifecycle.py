@@ -1,0 +1,92 @@
+"""Configure, activate and back: weights are kept while inactive and freed by a clean-up."""
+
+from typing import Any
+
+from ir_vis_fusion.errors import CheckpointError
+import pytest
+
+pytest.importorskip('rclpy')
+pytestmark = pytest.mark.ros
+
+
+def test_without_autostart_the_node_waits_for_its_manager(rig: Any) -> None:
+    node = rig.make_node(autostart=False)
+    assert node.start()
+    rig.listen()
+
+    rig.spin_until_status('unconfigured')
+
+    assert rig.predictor is None
+
+
+def test_deactivating_unsubscribes_and_keeps_the_predictor(rig: Any) -> None:
+    node = rig.start()
+    rig.fuse_a_pair()
+    first = rig.predictor
+
+    node.trigger_deactivate()
+    rig.spin_until(lambda: not rig.tester.count_subscribers('thermal/image_raw'))
+    rig.spin_until_status('inactive')
+    node.trigger_activate()
+    rig.await_cameras()
+    rig.fuse_a_pair()
+
+    assert rig.predictor is first
+
+
+def test_cleaning_up_frees_the_predictor_and_the_output(rig: Any) -> None:
+    node = rig.start()
+    rig.fuse_a_pair()
+    first = rig.predictor
+
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    rig.spin_until(lambda: not rig.tester.count_publishers('fused/image'))
+    node.trigger_configure()
+    node.trigger_activate()
+    rig.await_cameras()
+    rig.fuse_a_pair()
+
+    assert rig.predictor is not first
+
+
+def test_weights_that_cannot_be_loaded_leave_the_node_unconfigured(
+    rig: Any, capfd: pytest.CaptureFixture
+) -> None:
+    def fail(settings: Any) -> None:
+        raise CheckpointError("model 'none' is not there")
+
+    node = rig.make_node(predictor=fail)
+
+    assert not node.start()
+
+    rig.listen()
+    rig.spin_until_status('unconfigured')
+    assert "model 'none' is not there" in capfd.readouterr().err
+
+
+def test_a_warm_up_that_fails_leaves_the_node_inactive_or_unconfigured(
+    rig: Any, capfd: pytest.CaptureFixture
+) -> None:
+    node = rig.make_node()
+    node.trigger_configure()
+
+    def fail(height: int, width: int) -> None:
+        raise RuntimeError('CUDA error: out of memory')
+
+    rig.predictor.warm_up = fail
+    node.trigger_activate()
+    rig.listen()
+
+    rig.spin_until_status('unconfigured')
+    assert 'CUDA error: out of memory' in capfd.readouterr().err
+    assert node.start()
+
+
+def test_an_active_node_shuts_down_by_its_lifecycle(rig: Any) -> None:
+    node = rig.start()
+    rig.fuse_a_pair()
+
+    node.trigger_shutdown()
+
+    rig.spin_until(lambda: not rig.tester.count_publishers('fused/image'))

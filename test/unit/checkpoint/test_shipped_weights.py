@@ -1,0 +1,98 @@
+"""The weights that ship: small, described, and as good as their card says."""
+
+import os
+from pathlib import Path
+
+from ir_vis_fusion import metrics
+from ir_vis_fusion.checkpoint import load_checkpoint, shipped
+from ir_vis_fusion.config import PredictorSettings
+from ir_vis_fusion.predictor import FusionPredictor
+from ir_vis_fusion.preprocessing.color import luma
+from ir_vis_fusion.preprocessing.encodings import read_image
+from ir_vis_fusion.types import FramePair, PixelEncoding, Role
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+DATA = Path(os.environ.get('IR_VIS_FUSION_DATA', ''))
+# What is asked of the mean over all 61 pairs of msrs_val.
+BARS = {'qabf': 0.67, 'vif': 0.99, 'ssim': 0.97, 'scd': 1.62}
+LARGEST_NABF = 0.02
+
+
+@pytest.mark.parametrize('path', shipped(), ids=lambda path: path.stem)
+def test_a_shipped_checkpoint_is_small_and_says_where_it_comes_from(path: Path) -> None:
+    checkpoint = load_checkpoint(path)
+    assert path.stat().st_size <= 2**20
+    assert {'luma', 'thermal'} <= checkpoint.preprocessing.keys()
+    wanted = {'data', 'command', 'steps', 'minutes', 'device', 'date', 'licence', 'metrics'}
+    assert wanted <= checkpoint.provenance.keys()
+    assert all(torch.isfinite(value).all() for value in checkpoint.model.state_dict().values())
+
+
+def test_the_model_card_names_the_shipped_files_by_their_hash() -> None:
+    card = (shipped()[0].parent / 'MODEL_CARD.md').read_text()
+    for path in shipped():
+        assert path.name in card
+        assert load_checkpoint(path).sha256 in card
+
+
+def test_the_recorded_figures_are_above_the_bars() -> None:
+    figures = load_checkpoint(shipped()[0]).provenance['metrics']['msrs_val']
+    assert all(figures[name] >= bar for name, bar in BARS.items())
+    assert figures['nabf'] <= LARGEST_NABF
+
+
+def test_a_warm_body_is_seen_through_smoke() -> None:
+    """A person of 0.3 above the ground in the infrared, nothing in the visible image."""
+    model = load_checkpoint(shipped()[0]).model
+    vis_y = torch.full((1, 1, 128, 128), 0.55)
+    ir = torch.full((1, 1, 128, 128), 0.1)
+    ir[..., 40:90, 56:72] = 0.75
+    with torch.inference_mode():
+        fused = model(vis_y, ir)
+    body, far = fused[..., 50:80, 60:68].mean(), fused[..., 110:, 110:].mean()
+    assert body - far > 0.1
+    assert abs(far - 0.55) < 0.1
+
+
+def test_equal_sources_are_kept() -> None:
+    ramp = torch.linspace(0.05, 0.95, 96).expand(1, 1, 64, 96).contiguous()
+    with torch.inference_mode():
+        fused = load_checkpoint(shipped()[0]).model(ramp, ramp)
+    assert (fused - ramp).abs().mean() < 0.03
+
+
+def as_read_back(image: np.ndarray, encoding: PixelEncoding) -> Tensor:
+    return (luma(torch.from_numpy(image.copy()), encoding).double() * 255).round()[None, None]
+
+
+@pytest.fixture(scope='module')
+def figures() -> dict[str, float]:
+    """Fuse every eighth pair of msrs_val with the predictor and measure it as saved."""
+    stems = sorted(path.stem for path in (DATA / 'msrs_val' / 'ir').glob('*.png'))[::8]
+    if not os.environ.get('IR_VIS_FUSION_DATA') or not stems:
+        pytest.skip('IR_VIS_FUSION_DATA is unset or has no msrs_val')
+    predictor = FusionPredictor(PredictorSettings(device='cpu'))
+    rows = []
+    for stem in stems:
+        visible = read_image(DATA / 'msrs_val' / 'vi' / f'{stem}.png', Role.VISIBLE)
+        thermal = read_image(DATA / 'msrs_val' / 'ir' / f'{stem}.png', Role.THERMAL)
+        fused = predictor.predict(FramePair(thermal, visible))
+        images = (
+            as_read_back(fused.image, fused.encoding),
+            torch.from_numpy(thermal.image.copy()).double()[None, None],
+            as_read_back(visible.image, visible.encoding),
+        )
+        rows.append([getattr(metrics, name)(*images).item() for name in (*BARS, 'nabf')])
+    return dict(zip((*BARS, 'nabf'), np.mean(rows, axis=0), strict=True))
+
+
+@pytest.mark.parametrize('name', BARS)
+def test_fidelity_on_real_pairs_is_above_the_bar(figures: dict[str, float], name: str) -> None:
+    assert figures[name] >= BARS[name]
+
+
+def test_artefacts_on_real_pairs_are_below_the_bar(figures: dict[str, float]) -> None:
+    assert figures['nabf'] <= LARGEST_NABF
