@@ -28,17 +28,17 @@ def run(options: argparse.Namespace) -> int:
     rows: list[Row] = [
         ('ir_vis_fusion', __version__, ''),
         ('python', f'{platform.python_version()} ({sys.executable})', ''),
-        _module('numpy', 'pip install numpy'),
-        _module('torch', 'pip install torch'),
+        probe_module('numpy', 'pip install numpy'),
+        probe_module('torch', 'pip install torch'),
         _device(),
-        _module('cv2', 'pip install opencv-python-headless'),
-        _module('safetensors', 'pip install safetensors'),
-        _module('av', 'pip install av (videos only)'),
+        probe_module('cv2', 'pip install opencv-python-headless'),
+        probe_module('safetensors', 'pip install safetensors'),
+        probe_module('av', 'pip install av (videos only)'),
         _rclpy(),
-        _module('cv_bridge', 'optional: comes with a ROS 2 installation (ros-DISTRO-cv-bridge)'),
-        _module('launch_ros', 'optional: comes with a ROS 2 installation'),
-        _module('rosbags', "pip install 'ir_vis_fusion[bags]'"),
-        _module('open_clip', "optional: pip install 'ir_vis_fusion[clip]'"),
+        probe_module('cv_bridge', 'optional: comes with a ROS 2 installation (ros-DISTRO-cv-bridge)'),
+        probe_module('launch_ros', 'optional: comes with a ROS 2 installation'),
+        probe_module('rosbags', "pip install 'ir_vis_fusion[bags]'"),
+        probe_module('open_clip', "optional: pip install 'ir_vis_fusion[clip]'"),
         *_weights(),
     ]
     print(format_table([('part', 'found', 'to do'), *rows]))
@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     return int(any(part.split()[0] in needed and remedy for part, _, remedy in rows))
 
 
-def _module(name: str, remedy: str) -> Row:
+def probe_module(name: str, remedy: str) -> Row:
+    """Import a module; say its version, that it is missing, or why it is broken."""
     return _probe(name, lambda: _version(name, importlib.import_module(name)), remedy)
 
 

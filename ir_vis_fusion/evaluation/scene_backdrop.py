@@ -13,12 +13,14 @@ from ir_vis_fusion.evaluation.scene_canvas import (
     project,
     WIDTH,
 )
+from ir_vis_fusion.evaluation.scene_noise import Noise
 import numpy as np
 
 SUPERSAMPLING = 2
 MOONLIGHT = np.array((0.010, 0.012, 0.018), np.float32)
 SODIUM, LED = (1.0, 0.62, 0.28), (0.75, 0.9, 1.0)
 LEFT_WALL_M, RIGHT_WALL_M, STREET_END_M = -5.4, 8.6, 46.0
+LEFT_FROM_M, RIGHT_FROM_M = 7.0, 12.0
 CURB_LEFT_M, CURB_RIGHT_M, LANE_M = -2.6, 4.6, 1.0
 
 
@@ -60,32 +62,6 @@ class Backdrop:
     haze: np.ndarray
 
 
-class Noise:
-    """Smooth random values in [0, 1] for any coordinates, the same for the same seed."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._table = rng.random((256, 256), dtype=np.float32)
-
-    def __call__(self, x: np.ndarray, y: np.ndarray, octaves: int = 1) -> np.ndarray:
-        """Sum octaves of value noise; the first has features of size 1."""
-        total, weight = np.float32(0), 0.0
-        for octave in range(octaves):
-            total = total + self._value(x * 2**octave, y * 2**octave) * 0.5**octave
-            weight += 0.5**octave
-        return total / weight
-
-    def _value(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x0, y0 = np.floor(x), np.floor(y)
-        fx, fy = x - x0, y - y0
-        fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
-        i, j = x0.astype(np.int32), y0.astype(np.int32)
-        table, i1, j1 = self._table, (i + 1) & 255, (j + 1) & 255
-        i, j = i & 255, j & 255
-        above = table[j, i] * (1 - fx) + table[j, i1] * fx
-        below = table[j1, i] * (1 - fx) + table[j1, i1] * fx
-        return above * (1 - fy) + below * fy
-
-
 def light_at(position: np.ndarray, normal: np.ndarray | None = None) -> np.ndarray:
     """
     Return the light (..., 3) at positions (..., 3) in metres.
@@ -109,7 +85,12 @@ def make_backdrop(rng: np.random.Generator) -> Backdrop:
     x, y = _pixels(SUPERSAMPLING)
     noise = Noise(rng)
     layers = _sky(x, y, noise)
-    for surface in (_far_houses, _wall(LEFT_WALL_M, 7.0), _wall(RIGHT_WALL_M, 16.0), _ground):
+    for surface in (
+        _far_houses,
+        _wall(LEFT_WALL_M, LEFT_FROM_M),
+        _wall(RIGHT_WALL_M, RIGHT_FROM_M),
+        _ground,
+    ):
         _put(layers, *surface(x, y, noise))
     temperature, radiance, depth = (_shrink(layer) for layer in layers)
     canvas = Canvas(temperature, radiance, depth)
@@ -241,15 +222,15 @@ def _ground(x: np.ndarray, y: np.ndarray, noise: Noise) -> tuple[np.ndarray, ...
     across = ((x - CENTRE_X) * z / FOCAL)[mask]
     z = np.broadcast_to(z, mask.shape)[mask]
     mask = mask.copy()
-    behind = (z > STREET_END_M) | (across < LEFT_WALL_M) & (z > 7.0)
-    behind |= (across > RIGHT_WALL_M) & (z > 16.0)
+    behind = (z > STREET_END_M) | (across < LEFT_WALL_M) & (z > LEFT_FROM_M)
+    behind |= (across > RIGHT_WALL_M) & (z > RIGHT_FROM_M)
     mask[mask] = ~behind
     across, z = across[~behind], z[~behind]
     albedo = _road_albedo(across, z, noise)
     radiance = albedo * light_at(np.stack([across, 0 * z, z], -1), (0, 1, 0))
     for lamp in LAMPS:
         # On wet asphalt a lamp draws a streak towards the viewer.
-        mirror = np.exp(-(((across / z - lamp.x / lamp.z) * 26) ** 2)) * (z < lamp.z)
+        mirror = np.exp(-(((across / z - lamp.x / lamp.z) * 26) ** 2)) * np.clip(lamp.z - z, 0, 1)
         wet = noise(across * 3, z * 0.8, 3) ** 2 * (across > CURB_LEFT_M)
         streak = 0.055 * lamp.power * mirror * wet * np.exp(-(lamp.z - z) / 6)
         radiance += streak[:, None] * np.asarray(lamp.color)
@@ -283,14 +264,14 @@ def _trees(canvas: Canvas, rng: np.random.Generator) -> None:
         metre = FOCAL / z
         bark = 0.10 * light_at(np.array((x, 1.5, z - 0.5)))
         canvas.capsule(foot, top, (0.17 * metre, 0.09 * metre), 9.8, bark, z)
-        for _ in range(260):
+        for _ in range(750):
             away = rng.normal(0, 1, 3) * (1.15, 0.85, 1.0)
             if np.abs(away[2]) > 1.6:
                 continue
             at = np.array((x + away[0], 0.72 * height + away[1], z + away[2]))
             light = light_at(at) * rng.uniform(0.25, 1.0)
             leaf = np.array((0.13, 0.19, 0.07)) * light
-            size = metre * rng.uniform(0.09, 0.24)
+            size = metre * rng.uniform(0.045, 0.13)
             spot = project(*at)
             end = (spot[0] + rng.normal(0, size), spot[1] + rng.normal(0, size / 2))
             canvas.capsule(spot, end, (size, size * 0.6), rng.normal(7.9, 0.5), leaf, z)
@@ -306,7 +287,9 @@ def _lamp(canvas: Canvas, lamp: Lamp) -> None:
     width = max(0.055 * metre, 0.8)
     canvas.capsule(foot, top, (width * 1.3, width), 10.4, steel, lamp.z)
     canvas.capsule(top, head, (width, width), 10.4, steel, lamp.z)
-    canvas.capsule(head, (head[0] + 0.1 * metre, head[1]), (0.14 * metre,) * 2, 41.0, (4.0,) * 3, 0)
+    canvas.capsule(
+        head, (head[0] + 0.1 * metre, head[1]), (0.11 * metre,) * 2, 41.0, (4.0,) * 3, 0
+    )
     color = np.asarray(lamp.color)
     canvas.glow(head, 0.22 * metre, 2.2 * color, 2.6 * metre)
     canvas.glow(head, 1.3 * metre, 0.05 * color, 5.5 * metre)

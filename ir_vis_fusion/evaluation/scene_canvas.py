@@ -146,7 +146,7 @@ class Canvas:
         edge2 = np.minimum((x * x + y * y) / (radius * radius), 1)
         lit = 0.8 - 0.15 * x / radius - 0.35 * y / radius
         here = self.temperature[window]
-        here += cover * (temperature - 0.2 * (temperature - AIR_C) * edge2 - here)
+        here += cover * (temperature - 0.13 * (temperature - AIR_C) * edge2 - here)
         there = self.radiance[window]
         color = np.asarray(color, np.float32)
         there += cover[..., None] * (np.maximum(lit, 0)[..., None] * color - there)

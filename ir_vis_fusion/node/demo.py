@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import contextlib
 from dataclasses import dataclass
 import functools
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -66,7 +67,7 @@ def run_demo(
     say: Callable[[str], None] = print,
 ) -> int:
     """
-    Leave fused.mcap, fused.mp4 and contact_sheet.png in ``out`` and tell what was measured.
+    Leave fused.mcap, fused.mp4, contact_sheet.png and summary.json in ``out``; tell the latter.
 
     Returns
     -------
@@ -79,6 +80,9 @@ def run_demo(
         Where the source cannot be read, a process fails or nothing is published.
 
     """
+    # Here rather than in the words of three processes that end at once.
+    if importlib.util.find_spec('rclpy') is None:
+        raise EvaluationError("rclpy is missing: source ROS 2 or pip install 'ir_vis_fusion[ros]'")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix='.work-') as name:
         work = Path(name)
@@ -87,6 +91,8 @@ def run_demo(
         say(f'Playing {playable.duration_s:.1f} s through fusion_node ...')
         player, recorder = play(playable, parameters, work)
         say(summary(playable, player, recorder))
+        facts = {'pairs': playable.pairs, 'player': player, 'recorder': recorder}
+        (out / 'summary.json').write_text(json.dumps(facts, indent=2) + '\n')
         recording = Recording(
             playable.bag,
             playable.thermal_topic,
@@ -103,20 +109,13 @@ def run_demo(
 
 def prepare(source: DemoSource, work: Path) -> Playable:
     """Bring a source into the form of a bag and look at its topics."""
-    bag = source.bag
-    if bag and (source.thermal or source.visible):
+    bag = source.bag or work / 'source.mcap'
+    if source.bag is None:
+        _write_source(source, bag)
+    elif source.thermal or source.visible:
         raise EvaluationError('a bag holds both streams, leave out thermal and visible')
-    if bag is None:
-        bag = work / 'source.mcap'
-        if source.thermal and source.visible:
-            pairs = open_pairs(source.thermal, source.visible, source.fps)
-            if pairs.fps is None:
-                pairs = open_pairs(source.thermal, source.visible, DEFAULT_FPS)
-            write_pairs(bag, tqdm(pairs, 'writing a bag', unit=' pairs'))
-        elif source.thermal or source.visible:
-            raise EvaluationError('thermal and visible are needed together, or neither')
-        else:
-            write_sample_bag(bag)
+    elif source.fps:
+        raise EvaluationError('a bag has its own times, leave out fps')
     with BagReader(bag) as reader:
         thermal, visible = guess_topics(
             reader.image_topics(), source.thermal_topic, source.visible_topic
@@ -133,6 +132,22 @@ def prepare(source: DemoSource, work: Path) -> Playable:
         parameters['sync.mode'] = 'hold_thermal'
         counts = (counts[1],)
     return Playable(bag, thermal, visible, min(counts), duration_s, parameters)
+
+
+def _write_source(source: DemoSource, bag: Path) -> None:
+    if source.thermal_topic or source.visible_topic:
+        raise EvaluationError('topics are those of a bag, give one or leave them out')
+    if bool(source.thermal) != bool(source.visible):
+        raise EvaluationError('thermal and visible are needed together, or neither')
+    if not source.thermal:
+        if source.fps:
+            raise EvaluationError('fps is for folders of images, leave it out')
+        write_sample_bag(bag)
+        return
+    pairs = open_pairs(source.thermal, source.visible, source.fps)
+    if pairs.fps is None:
+        pairs = open_pairs(source.thermal, source.visible, DEFAULT_FPS)
+    write_pairs(bag, tqdm(pairs, 'writing a bag', unit=' pairs'))
 
 
 def play(playable: Playable, parameters: dict[str, str], work: Path) -> tuple[dict, dict]:
@@ -153,7 +168,10 @@ def play(playable: Playable, parameters: dict[str, str], work: Path) -> tuple[di
         node.interrupt()
         _await(node.ended, 'end after SIGINT', END_S, node)
         told = json.loads(player.output().splitlines()[-1])
-    return told, json.loads((work / 'recorder.json').read_text())
+    recorded = json.loads((work / 'recorder.json').read_text())
+    if not recorded['status']:
+        raise EvaluationError(f'fusion_node told no status; {node.tail()}')
+    return told, recorded
 
 
 def summary(playable: Playable, player: dict, recorder: dict) -> str:

@@ -218,17 +218,18 @@ def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
 
 
 def _remedy(offset_ms: float, sync: SynchronizerSettings) -> str:
+    # Measured on the stamps as they came; the setting is added to them before pairing.
+    apart_ms = offset_ms + sync.thermal_time_offset_ms
     text = (
-        f'no pairs: thermal stamps are about {abs(offset_ms):.0f} ms '
-        f'{"after" if offset_ms > 0 else "before"} visible ones, more than sync.max_offset_ms '
+        f'no pairs: thermal stamps are about {abs(apart_ms):.0f} ms '
+        f'{"after" if apart_ms > 0 else "before"} visible ones, more than sync.max_offset_ms '
         f'({sync.max_offset_ms:g}) allows: '
     )
-    if abs(offset_ms) > _OTHER_CLOCK_MS:
+    if abs(apart_ms) > _OTHER_CLOCK_MS:
         return text + 'the cameras are stamped by different clocks, synchronise those'
-    wanted = sync.thermal_time_offset_ms - offset_ms
     return text + (
-        f'set sync.thermal_time_offset_ms to {wanted:.0f}, or sync.mode to hold_thermal where '
-        'thermal is slow'
+        f'set sync.thermal_time_offset_ms to {-offset_ms:.0f}, or sync.mode to hold_thermal '
+        'where thermal is slow'
     )
 
 

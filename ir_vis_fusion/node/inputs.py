@@ -42,8 +42,8 @@ class ImageInput:
     ) -> None:
         transport = getattr(settings, f'{role.value}_transport')
         name = f'{role.value}/image_raw'
-        self.image_topic = node.resolve_topic_name(name)
         # As in image_transport: what is remapped is the image topic, /compressed is below it.
+        self.image_topic = node.resolve_topic_name(name).removesuffix('/compressed')
         self._name = name if transport == 'raw' else f'{self.image_topic}/compressed'
         self._topic = node.resolve_topic_name(self._name)
         self._type = TRANSPORTS[transport]

@@ -34,6 +34,8 @@ from rosgraph_msgs.msg import Clock
 DEPTH = 10
 READ_AHEAD = 12
 ACKNOWLEDGE_S = 5
+# From the first side's seeing of a match to the other's.
+MATCH_NS = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def play(bag: BagReader, options: argparse.Namespace, stop: StopFlag) -> dict:
 
     _, recorded_ns, data = next(bag.messages((visible,)))
     lag_ns = header_stamp(data) - recorded_ns
-    origin_ns = time.time_ns() + NANOSECONDS // 10
+    origin_ns = time.time_ns() + MATCH_NS
     incoming = _read_ahead(outgoing(bag, names, options, origin_ns, lag_ns), stop)
     counts, latest_ns = _send(incoming, publishers, clock, origin_ns, stop)
     return {

@@ -45,18 +45,14 @@ def test_camera_info_comes_with_the_same_stamp_scaled_and_not_before_one_is_know
     assert rig.infos == []
     publisher = rig.tester.create_publisher(CameraInfo, 'visible/camera_info', 10)
     rig.spin_until(publisher.get_subscription_count)
-    publisher.publish(
-        CameraInfo(width=64, height=96, k=[100.0, 0, 32, 0, 200, 48, 0, 0, 1])
-    )
+    publisher.publish(CameraInfo(width=64, height=96, k=[100.0, 0, 32, 0, 200, 48, 0, 0, 1]))
 
-    def info_came() -> bool:
-        rig.fuse_a_pair()
-        return bool(rig.infos)
-
-    rig.spin_until(info_came)
+    rig.spin_until(lambda: rig.infos, feed=rig.publish_pair)
 
     info = rig.infos[0]
-    assert helpers.stamp_of(info) in {helpers.stamp_of(fused) for fused in rig.fused}
+    rig.spin_until(
+        lambda: helpers.stamp_of(info) in {helpers.stamp_of(fused) for fused in rig.fused}
+    )
     assert (info.width, info.height) == (32, 24)
     assert list(info.k) == [50, 0, 16, 0, 50, 12, 0, 0, 1]
     assert info.header.frame_id == 'visible_optical_frame'
@@ -233,15 +229,13 @@ def test_compressed_images_are_decoded_with_all_their_bits(
     rig.await_cameras()
     flat = np.full((24, 32, 3), (200, 100, 50), np.uint8)
 
-    def came_out() -> bool:
+    def feed() -> None:
         rig.publish_pair(
             CompressedImage(format='mono16; png compressed', data=encode_png(helpers.THERMAL)),
             CompressedImage(format='rgb8; jpeg compressed bgr8', data=jpeg(flat)),
         )
-        rig.executor.spin_once(timeout_sec=0.05)
-        return bool(rig.fused)
 
-    rig.spin_until(came_out)
+    rig.spin_until(lambda: rig.fused, feed)
 
     pair = rig.predictor.pairs[0]
     np.testing.assert_array_equal(pair.thermal.image, helpers.THERMAL)

@@ -1,5 +1,6 @@
 """Bad input: each fault is counted and named in the status, and the node goes on."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,10 +24,6 @@ def unknown_encoding(helpers: SimpleNamespace) -> Any:
 
 def zero_height(helpers: SimpleNamespace) -> Any:
     return helpers.image(helpers.VISIBLE[:0], 'rgb8')
-
-
-def undecodable(helpers: SimpleNamespace) -> Any:
-    return helpers.image(helpers.VISIBLE, 'bayer_rggb16')
 
 
 @pytest.mark.parametrize(
@@ -83,7 +80,7 @@ def test_the_fault_leaves_the_message_when_it_is_over_and_stays_counted(
     rig.publish_pair(visible=truncated(helpers))
     rig.spin_until_status('failed')
 
-    rig.spin_until(lambda: rig.fuse_a_pair() and rig.statuses[-1].message == 'fusing')
+    rig.spin_until(lambda: rig.statuses[-1].message == 'fusing', rig.publish_pair)
 
     assert rig.value('failed') == '1'
     assert rig.statuses[-1].level == b'\x00'
@@ -138,22 +135,23 @@ def test_missing_cameras_are_named_with_their_topics(rig: Any) -> None:
     assert 'no visible images yet' in status.message
 
 
-def test_thermal_that_stops_is_named_and_fusing_goes_on_when_it_comes_back(rig: Any) -> None:
+def test_thermal_that_stops_is_named_and_fusing_goes_on_when_it_comes_back(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
     rig.start(input_timeout_s=0.2)
     rig.fuse_a_pair()
     rig.statuses.clear()
 
-    def stopped() -> bool:
-        rig.stamp_ns += 33_000_000
+    def visible_only() -> None:
+        rig.stamp_ns += 33 * helpers.MS
         rig.publish(Role.VISIBLE)
-        rig.executor.spin_once(timeout_sec=0.05)
-        return any('thermal images stopped' in status.message for status in rig.statuses)
 
-    rig.spin_until(stopped)
+    rig.spin_until(lambda: rig.told('thermal images stopped'), visible_only)
     assert rig.statuses[-1].level == b'\x02'
-    assert not any('visible images stopped' in status.message for status in rig.statuses)
+    assert not rig.told('visible images stopped')
 
-    rig.spin_until(lambda: rig.fuse_a_pair() and rig.statuses[-1].message == 'fusing')
+    rig.fuse_a_pair()
+    rig.spin_until(lambda: rig.statuses[-1].message == 'fusing', rig.publish_pair)
 
 
 def test_streams_that_never_match_are_named_with_offset_and_remedy(
@@ -162,42 +160,31 @@ def test_streams_that_never_match_are_named_with_offset_and_remedy(
     rig.start()
     rig.statuses.clear()
 
-    def named() -> bool:
+    def thermal_ahead() -> None:
         rig.stamp_ns += 33 * helpers.MS
         rig.publish(Role.VISIBLE)
         rig.publish(Role.THERMAL, stamp_ns=rig.stamp_ns + 8_000 * helpers.MS)
-        rig.executor.spin_once(timeout_sec=0.02)
-        return any('no pairs' in status.message for status in rig.statuses)
 
-    rig.spin_until(named)
+    rig.spin_until(lambda: rig.told('no pairs'), thermal_ahead)
 
-    status = next(status for status in rig.statuses if 'no pairs' in status.message)
-    measured = float({item.key: item.value for item in status.values}['measured_offset_ms'])
-    assert measured == pytest.approx(8000, abs=100)
-    assert 'set sync.thermal_time_offset_ms to -' in status.message
+    assert float(rig.value('measured_offset_ms')) == pytest.approx(8000, abs=100)
+    assert rig.told('set sync.thermal_time_offset_ms to -')
     assert rig.fused == []
 
 
 def test_a_slow_predictor_gets_the_newest_pair_and_the_drops_are_told(rig: Any) -> None:
-    import threading
-
-    go_on = threading.Event()
-
     rig.start()
+    go_on = threading.Event()
     predict = rig.predictor.predict
     rig.predictor.predict = lambda *arguments: go_on.wait(10) and predict(*arguments)
-    for _ in range(6):
-        rig.publish_pair()
-    last = rig.stamp_ns
-    rig.spin_until(lambda: rig.node._pairing.counters().matched >= 5)
-    rig.spin_until_status('slower than the cameras')
-    go_on.set()
 
+    rig.spin_until(lambda: rig.told('slower than the cameras'), rig.publish_pair)
+    rig.spin_until(lambda: int(rig.value('dropped_busy')) >= 3, rig.publish_pair)
+    go_on.set()
     rig.spin_until(lambda: len(rig.predictor.pairs) >= 2)
 
-    assert int(rig.value('dropped_busy')) >= 3
-    assert rig.predictor.pairs[1].visible.stamp_ns >= last - 33_000_000
-    rig.predictor.predict = predict
+    first, second = rig.predictor.pairs[:2]
+    assert second.visible.stamp_ns - first.visible.stamp_ns >= 3 * 33_000_000
 
 
 def test_a_clock_that_jumps_back_resets_the_predictor(rig: Any) -> None:
@@ -223,24 +210,27 @@ def test_stamps_of_another_clock_are_named_and_kept_out_of_the_latency(rig: Any)
     rig.stamp_ns -= 3600 * 10**9
     rig.start()
 
-    def named() -> bool:
-        rig.fuse_a_pair()
-        return any('3600 s behind' in status.message for status in rig.statuses)
-
-    rig.statuses.clear()
-    rig.spin_until(named)
+    rig.spin_until(lambda: rig.told('3600 s behind'), rig.publish_pair)
 
     assert rig.value('latency_p50_ms') == ''
+
+
+def test_latency_and_processing_time_are_told(rig: Any) -> None:
+    rig.start()
+    rig.fuse_a_pair()
+
+    rig.spin_until(lambda: rig.value('latency_p95_ms'))
+
+    assert -10_000 < float(rig.value('latency_p50_ms')) <= float(rig.value('latency_p95_ms'))
+    assert 0 < float(rig.value('processing_p50_ms')) < 10_000
 
 
 def test_a_change_of_size_is_no_fault(rig: Any, helpers: SimpleNamespace) -> None:
     rig.start()
     rig.fuse_a_pair()
-    rig.fused.clear()
+    other = np.zeros((48, 40, 3), np.uint8)
 
-    def came_out() -> bool:
-        rig.publish_pair(visible=helpers.image(np.zeros((48, 40, 3), np.uint8), 'bgr8'))
-        rig.executor.spin_once(timeout_sec=0.05)
-        return any(message.height == 48 for message in rig.fused)
-
-    rig.spin_until(came_out)
+    rig.spin_until(
+        lambda: any(message.height == 48 for message in rig.fused),
+        feed=lambda: rig.publish_pair(visible=helpers.image(other, 'bgr8')),
+    )

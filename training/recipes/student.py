@@ -5,7 +5,7 @@ Read from :func:`train` downwards; the configuration is ``training/configs/stude
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 import datetime
 import math
 from pathlib import Path
@@ -86,7 +86,6 @@ class Run:
     step: int = 0
     minutes: float = 0.0
     best: float = -math.inf
-    figures: Figures = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -148,14 +147,18 @@ def resume(run: Run) -> None:
     if not path.is_file():
         return
     facts = load_state(path, run.networks, run.optimizer, run.generator)
-    settings = flatten(run.settings)
+    settings = choices(run.settings)
     if changed := [key for key, value in settings.items() if facts['settings'].get(key) != value]:
         raise ConfigError(
             f'{run.folder} holds a run with other settings ({", ".join(changed)}); '
             'use another run_dir or remove the folder'
         )
     run.step, run.minutes, run.best = facts['step'], facts['minutes'], facts['best']
-    run.figures = facts['figures']
+
+
+def choices(settings: RecipeSettings) -> dict[str, Any]:
+    """Return the settings that make a difference to the result: all but the place."""
+    return {key: value for key, value in flatten(settings).items() if key != 'run_dir'}
 
 
 def progress(run: Run) -> tqdm:
@@ -242,8 +245,8 @@ def finish_epoch(
     for name, row in figures.items():
         for metric, value in row.items():
             board.add_scalar(f'{name}/{metric}', value, run.step)
-    if score(figures) > run.best:
-        run.best, run.figures = score(figures), figures
+    if score(figures) >= run.best:
+        run.best = score(figures)
         save(run, run.folder / 'best.safetensors', command, figures)
     strip = validator.strip(strip_pairs(pairs, sets))
     board.add_image('ir_vis_fused', strip.numpy(), run.step, dataformats='HWC')
@@ -252,8 +255,7 @@ def finish_epoch(
         'step': run.step,
         'minutes': run.minutes,
         'best': run.best,
-        'figures': run.figures,
-        'settings': flatten(run.settings),
+        'settings': choices(run.settings),
     }
     path = run.folder / 'state.safetensors'
     save_state(path, run.networks, run.optimizer, run.generator, facts)
@@ -264,9 +266,10 @@ def finish(run: Run, sets: ValidationSets, command: str) -> Path:
     best, final = run.folder / 'best.safetensors', run.folder / f'{NAME}.safetensors'
     validator = Validator(best, run.settings.thermal, run.settings.device)
     figures = validator.measure(sets, stride=1)
-    run.average.load_state_dict(load_checkpoint(best).model.state_dict())
-    save(run, final, command, figures)
     report(figures)
+    one = load_checkpoint(best)
+    provenance = one.provenance | {'command': command, 'metrics': figures}
+    save_checkpoint(final, one.model, NAME, one.config, one.preprocessing, provenance)
     tqdm.write(f'wrote {final}')
     return final
 
@@ -279,7 +282,7 @@ def save(run: Run, path: Path, command: str, figures: Figures) -> None:
     provenance: dict[str, Any] = {
         'data': 'RoadScene, M3SVD',
         'command': command,
-        'settings': flatten(run.settings),
+        'settings': choices(run.settings),
         'steps': run.step,
         'minutes': round(run.minutes, 1),
         'device': device,

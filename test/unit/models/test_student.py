@@ -19,9 +19,7 @@ def student() -> Student:
 
 
 @pytest.mark.parametrize(('height', 'width'), [(32, 32), (33, 47), (35, 34), (480, 640)])
-def test_the_result_has_the_size_of_the_sources(
-    student: Student, height: int, width: int
-) -> None:
+def test_the_result_has_the_size_of_the_sources(student: Student, height: int, width: int) -> None:
     vis_y, ir = frames(height, width, batch=2)
     with torch.inference_mode():
         fused = student(vis_y, ir)

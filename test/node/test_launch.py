@@ -1,0 +1,212 @@
+"""The launch files with the real launch and launch_ros, wherever those are installed."""
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from ir_vis_fusion.types import Role
+import pytest
+
+pytest.importorskip('rclpy')
+launch = pytest.importorskip('launch', reason='comes with a ROS 2 installation, not from PyPI')
+pytest.importorskip('launch_ros', reason='comes with a ROS 2 installation, not from PyPI')
+pytestmark = pytest.mark.ros
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+arguments = [argument.split(':=') for argument in sys.argv[2:]]
+source = PythonLaunchDescriptionSource(sys.argv[1])
+service = LaunchService(noninteractive=True)
+service.include_launch_description(
+    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
+)
+sys.exit(service.run())
+"""
+STUB = """#!/bin/sh
+echo "$@" >> {log}
+case "$2" in record) exec sleep 60 ;; *) exec sleep 1 ;; esac
+"""
+
+
+@pytest.fixture(scope='module')
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the package as colcon would, with links into the source."""
+    prefix = tmp_path_factory.mktemp('install')
+    share = prefix / 'share' / 'ir_vis_fusion'
+    marker = prefix / 'share/ament_index/resource_index/packages/ir_vis_fusion'
+    executable = prefix / 'lib' / 'ir_vis_fusion' / 'fusion_node'
+    for folder in (share, marker.parent, executable.parent):
+        folder.mkdir(parents=True)
+    marker.touch()
+    for folder in ('launch', 'config'):
+        (share / folder).symlink_to(ROOT / folder)
+    executable.write_text(
+        f'#!{sys.executable}\nimport sys\nfrom ir_vis_fusion.node.main import main\n'
+        'sys.exit(main())\n'
+    )
+    executable.chmod(0o755)
+    return prefix
+
+
+@pytest.fixture(autouse=True)
+def installed(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [str(prefix), os.environ.get('AMENT_PREFIX_PATH', '')]
+    monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(path for path in paths if path))
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(ROOT), *sys.path]))
+    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path))
+
+
+def load(name: str) -> Any:
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    source = PythonLaunchDescriptionSource(str(ROOT / 'launch' / name))
+    return source.get_launch_description(launch.LaunchContext())
+
+
+def node_action(**arguments: str) -> tuple[Any, Any]:
+    """Return the node that fusion.launch.py starts with these arguments, and its context."""
+    from launch.actions import OpaqueFunction
+
+    description = load('fusion.launch.py')
+    context = launch.LaunchContext()
+    context.launch_configurations.update(arguments)
+    for entity in description.entities:
+        result = entity.visit(context)
+        if isinstance(entity, OpaqueFunction):
+            (node,) = result
+    return node, context
+
+
+def perform(context: Any, substitutions: Any) -> str:
+    from launch.utilities import perform_substitutions
+
+    return perform_substitutions(context, list(substitutions))
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        (
+            'fusion.launch.py',
+            'namespace thermal_topic visible_topic fused_topic params_file model device '
+            'use_sim_time log_level respawn',
+        ),
+        ('replay.launch.py', 'bag output topics rate loop delay params_file'),
+    ],
+)
+def test_every_argument_is_declared_with_a_description(name: str, expected: str) -> None:
+    declared = {argument.name: argument for argument in load(name).get_launch_arguments()}
+
+    assert set(expected.split()) <= set(declared)
+    for argument in declared.values():
+        assert len(argument.description) > 10, argument.name
+
+
+def test_topics_are_remapped_with_camera_info_beside_the_fused_image() -> None:
+    node, context = node_action(
+        thermal_topic='/boson/image_raw', visible_topic='/cam/image', fused_topic='/out/image'
+    )
+    node._perform_substitutions(context)
+
+    remappings = dict(node.expanded_remapping_rules)
+    assert remappings == {
+        'thermal/image_raw': '/boson/image_raw',
+        'visible/image_raw': '/cam/image',
+        'fused/image': '/out/image',
+        'fused/camera_info': '/out/camera_info',
+    }
+
+
+def test_only_given_arguments_override_the_parameter_file() -> None:
+    import yaml
+
+    node, context = node_action(device='cpu', use_sim_time='true')
+    node._perform_substitutions(context)
+
+    files = [Path(argument) for argument, is_file in node._Node__expanded_parameter_arguments]
+    assert files[0].name == 'fusion.yaml'
+    (given,) = yaml.safe_load(files[1].read_text()).values()
+    assert given == {'ros__parameters': {'device': 'cpu', 'use_sim_time': True}}
+
+
+def test_the_node_runs_fuses_and_ends_cleanly_when_launched(rig: Any, weights: Path) -> None:
+    from rcl_interfaces.srv import GetParameters
+    from sensor_msgs.msg import Image
+
+    process = start(
+        'fusion.launch.py',
+        'namespace:=robot',
+        f'model:={weights}',
+        'visible_topic:=/cam/image_raw',
+        'fused_topic:=/out/image',
+    )
+    try:
+        rig.listen('/out')
+        rig.cameras = {
+            Role.THERMAL: rig.tester.create_publisher(Image, '/robot/thermal/image_raw', 10),
+            Role.VISIBLE: rig.tester.create_publisher(Image, '/cam/image_raw', 10),
+        }
+        rig.spin_until(lambda: rig.fused, rig.publish_pair, timeout_s=30.0)
+        client = rig.tester.create_client(GetParameters, '/robot/fusion_node/get_parameters')
+        answer = client.call_async(GetParameters.Request(names=['model', 'qos.depth']))
+        rig.spin_until(answer.done)
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+
+    assert (rig.fused[0].height, rig.fused[0].width) == (24, 32)
+    model, depth = answer.result().values
+    assert model.string_value == str(weights)
+    assert depth.integer_value == 5
+    assert '[fusion_node-1]: process has finished cleanly' in output
+    assert 'Traceback' not in output
+    assert process.returncode == 0, output
+
+
+def test_replay_plays_and_records_with_ros2_bag_and_ends_with_the_bag(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / 'calls'
+    stub = tmp_path / 'bin' / 'ros2'
+    stub.parent.mkdir()
+    stub.write_text(STUB.format(log=log))
+    stub.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{stub.parent}{os.pathsep}{os.environ["PATH"]}')
+
+    process = start(
+        'replay.launch.py',
+        'bag:=night',
+        'output:=fused_night',
+        'rate:=0.5',
+        'topics:=/fused/image /other',
+        f'model:={weights}',
+    )
+    try:
+        output, _ = process.communicate(timeout=40)
+    finally:
+        process.kill()
+
+    assert sorted(log.read_text().splitlines()) == [
+        'bag play night --clock 100 --rate 0.5 --delay 5.0',
+        'bag record --output fused_night --regex ^(/fused/image|/other)$ --use-sim-time',
+    ]
+    assert '[fusion_node-1]: process has finished cleanly' in output
+    assert 'Traceback' not in output
+    assert process.returncode == 0, output
+
+
+def start(name: str, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, '-c', RUN, str(ROOT / 'launch' / name), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -1,0 +1,178 @@
+"""What is wrong now follows from two snapshots; counters stay."""
+
+import dataclasses
+
+from ir_vis_fusion.config import unflatten
+from ir_vis_fusion.errors import EncodingError
+from ir_vis_fusion.node.diagnostics import (
+    assess,
+    FrameSnapshot,
+    FrameStatistics,
+    InputSnapshot,
+    key_values,
+    Level,
+    percentile,
+    Snapshot,
+)
+from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.synchronization import SynchronizerCounters
+from ir_vis_fusion.types import FusedFrame, PixelEncoding, Role, ThermalState
+import numpy as np
+import pytest
+
+SETTINGS = NodeSettings()
+
+
+def camera(role: Role, silent_s: float | None = 0.0, **facts: object) -> InputSnapshot:
+    values = {'topic': f'/{role.value}', 'publishers': 1, 'subscribed': 'reliable'}
+    return InputSnapshot(role, silent_s=silent_s, incompatible_qos=0, **(values | facts))
+
+
+CAMERAS = (camera(Role.THERMAL), camera(Role.VISIBLE))
+BEFORE = Snapshot('active', SETTINGS, CAMERAS, SynchronizerCounters())
+GOOD = dataclasses.replace(
+    BEFORE,
+    sync=SynchronizerCounters(thermal_received=30, visible_received=30, matched=30),
+    frames=FrameSnapshot(published=30),
+)
+
+
+def texts(now: Snapshot, before: Snapshot = BEFORE) -> str:
+    return '; '.join(problem.text for problem in assess(now, before))
+
+
+def fused(state: ThermalState = ThermalState.LIVE) -> FusedFrame:
+    return FusedFrame(np.zeros((2, 2, 3), np.uint8), PixelEncoding.RGB8, 1, '', 0, state)
+
+
+def test_a_node_that_fuses_has_no_problems() -> None:
+    assert assess(GOOD, BEFORE) == []
+
+
+def test_a_node_that_is_not_active_has_none_either() -> None:
+    silent = (camera(Role.THERMAL, None), camera(Role.VISIBLE, None))
+
+    assert assess(dataclasses.replace(GOOD, state='inactive', inputs=silent), BEFORE) == []
+
+
+def test_the_worst_problem_comes_first() -> None:
+    now = dataclasses.replace(
+        GOOD, inputs=(camera(Role.THERMAL, 3.2), camera(Role.VISIBLE)), dropped=5
+    )
+
+    first, second = assess(now, BEFORE)
+
+    assert (first.level, first.key) == (Level.ERROR, 'thermal_stopped')
+    assert first.text == 'thermal images stopped 3.2 s ago on /thermal'
+    assert (second.level, second.key) == (Level.WARN, 'slow')
+    assert '5 of 35 pairs dropped' in second.text
+
+
+@pytest.mark.parametrize(('offset_ms', 'wanted'), [(250.0, -250), (-80.0, 80)])
+def test_the_remedy_for_an_offset_takes_it_off(offset_ms: float, wanted: int) -> None:
+    counts = SynchronizerCounters(thermal_received=30, visible_received=30)
+    now = dataclasses.replace(GOOD, sync=counts, measured_offset_ms=offset_ms)
+
+    text = texts(now)
+
+    assert f'about {abs(offset_ms):.0f} ms {"after" if offset_ms > 0 else "before"}' in text
+    assert f'set sync.thermal_time_offset_ms to {wanted}' in text
+
+
+def test_the_remedy_adds_to_the_offset_that_is_set_already() -> None:
+    settings = unflatten(NodeSettings, {'sync.thermal_time_offset_ms': -100.0})
+    counts = SynchronizerCounters(thermal_received=30, visible_received=30)
+    now = dataclasses.replace(GOOD, settings=settings, sync=counts, measured_offset_ms=250.0)
+
+    assert 'about 150 ms after' in texts(now)
+    assert 'set sync.thermal_time_offset_ms to -250' in texts(now)
+
+
+def test_cameras_on_different_clocks_are_told_so() -> None:
+    counts = SynchronizerCounters(thermal_received=30, visible_received=30)
+    now = dataclasses.replace(GOOD, sync=counts, measured_offset_ms=3_600_000.0)
+
+    assert 'different clocks' in texts(now)
+    assert 'thermal_time_offset_ms' not in texts(now)
+
+
+def test_a_fault_is_named_only_in_the_period_in_which_it_was_counted() -> None:
+    failed = FrameSnapshot(published=30, failures={'visible_empty': 2}, last_failure='visible: no')
+    now = dataclasses.replace(GOOD, frames=failed)
+
+    assert '2 pairs failed (visible_empty 2): visible: no' in texts(now)
+    assert 'failed' not in texts(dataclasses.replace(now), before=now)
+    assert key_values(now)['failed_visible_empty'] == '2'
+
+
+def test_failures_without_a_single_success_are_an_error() -> None:
+    failed = FrameSnapshot(failures={'visible_empty': 30})
+    (problem,) = assess(dataclasses.replace(GOOD, frames=failed), BEFORE)
+
+    assert problem.level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ('counter', 'words'),
+    [
+        ('jumps', 'jumped back 1 times'),
+        ('out_of_order', '1 images dropped, their stamps went back'),
+        ('invalid_stamp', '1 images dropped, the driver stamps them with 0'),
+    ],
+)
+def test_bad_stamps_are_named(counter: str, words: str) -> None:
+    counts = dataclasses.replace(GOOD.sync, **{counter: 1})
+
+    assert words in texts(dataclasses.replace(GOOD, sync=counts))
+
+
+def test_statistics_count_failures_by_step_and_kind() -> None:
+    statistics = FrameStatistics()
+    statistics.add_failure('visible', EncodingError('truncated', 'too short'))
+    statistics.add_failure('visible', EncodingError('truncated', 'too short again'))
+    statistics.add_failure('fusion', RuntimeError('out of memory'))
+
+    snapshot = statistics.snapshot()
+
+    assert snapshot.failures == {'visible_truncated': 2, 'fusion_RuntimeError': 1}
+    assert snapshot.last_failure == 'fusion: out of memory'
+
+
+def test_latency_from_another_clock_is_told_but_not_measured() -> None:
+    statistics = FrameStatistics()
+    statistics.add_fused(fused(), 10.0, 40.0)
+    statistics.add_fused(fused(), 10.0, 3_600_000.0)
+
+    snapshot = statistics.snapshot()
+
+    assert snapshot.latency_ms == (40.0,)
+    assert snapshot.clock_error_s == 3600.0
+    assert snapshot.published == 2
+
+
+def test_a_frozen_thermal_image_is_named() -> None:
+    statistics = FrameStatistics()
+    statistics.add_fused(fused(ThermalState.FROZEN), 10.0, 40.0)
+    now = dataclasses.replace(GOOD, frames=statistics.snapshot())
+
+    assert 'thermal image is frozen' in texts(now)
+
+
+def test_percentiles_are_nearest_rank() -> None:
+    values = range(1, 101)
+
+    assert percentile(values, 50) == 50
+    assert percentile(values, 95) == 95
+    assert percentile([7.0], 95) == 7.0
+    assert percentile([], 95) is None
+
+
+def test_key_values_are_text_with_all_counters() -> None:
+    values = key_values(dataclasses.replace(GOOD, dropped=3, measured_offset_ms=1.234))
+
+    assert values['matched'] == '30'
+    assert values['published'] == '30'
+    assert values['dropped_busy'] == '3'
+    assert values['measured_offset_ms'] == '1.23'
+    assert values['latency_p50_ms'] == ''
+    assert all(isinstance(value, str) for value in values.values())
