@@ -5,10 +5,6 @@ The node, ``ivf fuse``, the demo and the validation of the training all call
 :class:`FusionPredictor`, so that what is measured is what runs on the robot.
 """
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import DeviceError
@@ -21,6 +17,9 @@ from ir_vis_fusion.types import (
     PixelEncoding,
     ThermalState,
 )
+import numpy as np
+import torch
+import torch.nn.functional as F
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
 

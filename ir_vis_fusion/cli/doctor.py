@@ -35,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
         probe_module('safetensors', 'pip install safetensors'),
         probe_module('av', 'pip install av (videos only)'),
         _rclpy(),
-        probe_module('cv_bridge', 'optional: comes with a ROS 2 installation (ros-DISTRO-cv-bridge)'),
+        probe_module(
+            'cv_bridge', 'optional: comes with a ROS 2 installation (ros-DISTRO-cv-bridge)'
+        ),
         probe_module('launch_ros', 'optional: comes with a ROS 2 installation'),
         probe_module('rosbags', "pip install 'ir_vis_fusion[bags]'"),
         probe_module('open_clip', "optional: pip install 'ir_vis_fusion[clip]'"),

@@ -31,7 +31,8 @@ class Student(nn.Module):
 
     Milliseconds a frame of 640x480 on two CPU cores (torch 2.14, float32, inference mode,
     median of 40, the networks in turn), with glibc's allocator as it is and told to keep its
-    memory (MALLOC_MMAP_THRESHOLD_ and the like in the launch files):
+    memory (MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184
+    MALLOC_TOP_PAD_=268435456):
 
     =====  ======  =====  ==========  =======  ====
     width  factor  depth  parameters  default  kept

@@ -24,6 +24,7 @@ from ir_vis_fusion.evaluation.results import Recording, write_pairs, write_resul
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.evaluation.sources import open_pairs
 from ir_vis_fusion.evaluation.topics import guess_topics
+from ir_vis_fusion.node.transport import room_for_images
 from tqdm import tqdm
 
 FUSED = 'fused/image'
@@ -202,7 +203,7 @@ class Child:
         command = [sys.executable, '-m', f'ir_vis_fusion.node.{module}', *map(str, options)]
         with self._log.open('wb') as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=_environment()
+                command, stdout=log, stderr=subprocess.STDOUT, env=_environment(work)
             )
 
     def output(self) -> str:
@@ -258,10 +259,10 @@ def _await(condition: Callable[[], bool], goal: str, timeout_s: float, *children
         time.sleep(0.05)
 
 
-def _environment() -> dict[str, str]:
-    """Keep to this machine and to a domain of our own, unless the user has chosen one."""
+def _environment(work: Path) -> dict[str, str]:
+    """Keep to this machine and a domain of our own, with large shared memory, unless chosen."""
     own = {
         'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
-    return own | os.environ
+    return own | room_for_images(os.environ, work) | os.environ

@@ -1,10 +1,13 @@
 """The demo: any source becomes a bag to play, and the whole chain runs over real DDS."""
 
+from xml.etree import ElementTree
+
 from ir_vis_fusion.checkpoint import shipped
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
 from ir_vis_fusion.evaluation.videos import VideoReader, VideoWriter
 from ir_vis_fusion.node.demo import DemoSource, prepare, run_demo, summary
+from ir_vis_fusion.node.transport import room_for_images
 from ir_vis_fusion.preprocessing.encodings import encode_png, read_image, write_image
 from ir_vis_fusion.types import CompressedImage, RawImage, Role
 import numpy as np
@@ -91,6 +94,17 @@ def test_the_summary_tells_counts_and_latency(folders, tmp_path):
     assert 'published:           19 (95.0 %), 18 received' in text
     assert 'p50 21.0 ms, p95 30.0 ms, p99 35.5 ms' in text
     assert 'dropped:             1 busy, 0 failed' in text
+
+
+def test_room_for_images_is_made_unless_the_user_has_chosen(tmp_path):
+    variables = room_for_images({}, tmp_path)
+    assert set(variables) == {'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'}
+    profile = ElementTree.parse(variables['FASTDDS_DEFAULT_PROFILES_FILE'])
+    assert [int(item.text) for item in profile.iter() if item.tag.endswith('segment_size')] == [
+        8 * 2**20
+    ]
+    for chosen in ('FASTDDS_BUILTIN_TRANSPORTS', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+        assert room_for_images({chosen: 'LARGE_DATA'}, tmp_path) == {}
 
 
 @pytest.mark.ros

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import pytest
-
 from ir_vis_fusion.config import (
     flatten,
     nested_to_dotted,
@@ -15,6 +13,7 @@ from ir_vis_fusion.config import (
     unflatten,
 )
 from ir_vis_fusion.errors import ConfigError
+import pytest
 
 
 def test_defaults_survive_flattening_and_rebuilding() -> None:

@@ -3,14 +3,13 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import CheckpointError, DeviceError
 from ir_vis_fusion.predictor import FusionPredictor, select_device
 from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, ThermalState
+import numpy as np
+import pytest
+import torch
 
 SETTINGS = PredictorSettings(device='cpu')
 
