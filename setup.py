@@ -26,8 +26,9 @@ ros = [
     ),
 ]
 clip = ['open_clip_torch', 'torchvision']
-bags = ['rosbags>=0.10']
+bags = ['rosbags>=0.11.9']  # opens .mcap files without metadata.yaml
 train = ['tensorboard']
+test = ['hypothesis', 'pytest', 'scikit-image']
 
 setup(
     name=package,
@@ -40,12 +41,15 @@ setup(
     maintainer='ir_vis_fusion maintainers',
     maintainer_email='maintainers@ir-vis-fusion.invalid',
     packages=find_packages(include=['ir_vis_fusion', 'ir_vis_fusion.*']),
-    package_data={package: ['weights/*']},
+    package_data={package: ['weights/*', 'node/fastdds.xml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package}']),
         (f'share/{package}', ['package.xml']),
         (f'share/{package}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package}/config', sorted(glob('config/*.yaml'))),
+        (
+            f'share/{package}/config',
+            [*sorted(glob('config/*.yaml')), f'{package}/node/fastdds.xml'],
+        ),
         (f'share/{package}/weights', sorted(glob(f'{package}/weights/*'))),
     ],
     python_requires='>=3.10',
@@ -64,14 +68,8 @@ setup(
         'clip': clip,
         'bags': bags,
         'train': train,
-        'dev': [
-            *bags,
-            *train,
-            'hypothesis',
-            'pytest',
-            'ruff',
-            'scikit-image',
-        ],
+        'test': test,  # colcon runs pytest where it is named here
+        'dev': [*bags, *train, *test, 'ruff'],
     },
     zip_safe=False,
     entry_points={

@@ -70,6 +70,8 @@ def run_demo(
     """
     Leave fused.mcap, fused.mp4, contact_sheet.png and summary.json in ``out``; tell the latter.
 
+    The synthetic scene is left there too, as scene.mcap.
+
     Returns
     -------
     int
@@ -87,7 +89,7 @@ def run_demo(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix='.work-') as name:
         work = Path(name)
-        playable = prepare(source, work)
+        playable = prepare(source, work, out)
         parameters = playable.parameters | {'model': model, 'device': device}
         say(f'Playing {playable.duration_s:.1f} s through fusion_node ...')
         player, recorder = play(playable, parameters, work)
@@ -103,14 +105,14 @@ def run_demo(
             f'/{FUSED}',
         )
         write_results(recording, out)
-    for file in ('fused.mcap', 'fused.mp4', 'contact_sheet.png'):
-        say(f'{out / file} ({(out / file).stat().st_size / 1e6:.1f} MB)')
+    for file in sorted(out.iterdir()):
+        say(f'{file} ({file.stat().st_size / 1e6:.1f} MB)')
     return 0
 
 
-def prepare(source: DemoSource, work: Path) -> Playable:
-    """Bring a source into the form of a bag and look at its topics."""
-    bag = source.bag or work / 'source.mcap'
+def prepare(source: DemoSource, work: Path, out: Path) -> Playable:
+    """Bring a source into the form of a bag, the scene's in ``out``, and look at its topics."""
+    bag = source.bag or (work / 'source.mcap' if source.thermal else out / 'scene.mcap')
     if source.bag is None:
         _write_source(source, bag)
     elif source.thermal or source.visible:
@@ -203,7 +205,7 @@ class Child:
         command = [sys.executable, '-m', f'ir_vis_fusion.node.{module}', *map(str, options)]
         with self._log.open('wb') as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=_environment(work)
+                command, stdout=log, stderr=subprocess.STDOUT, env=_environment()
             )
 
     def output(self) -> str:
@@ -259,10 +261,10 @@ def _await(condition: Callable[[], bool], goal: str, timeout_s: float, *children
         time.sleep(0.05)
 
 
-def _environment(work: Path) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """Keep to this machine and a domain of our own, with large shared memory, unless chosen."""
     own = {
         'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
-    return own | room_for_images(os.environ, work) | os.environ
+    return own | room_for_images(os.environ) | os.environ

@@ -31,7 +31,7 @@ def folders(tmp_path):
 
 
 def test_folders_become_a_bag_at_the_given_rate(folders, tmp_path):
-    playable = prepare(DemoSource(*folders, fps=20.0), tmp_path)
+    playable = prepare(DemoSource(*folders, fps=20.0), tmp_path, tmp_path)
     assert (playable.thermal_topic, playable.visible_topic) == (
         '/thermal/image_raw',
         '/visible/image_raw',
@@ -49,7 +49,7 @@ def test_a_slow_thermal_video_is_sent_once_a_frame_and_held(tmp_path):
         with VideoWriter(tmp_path / f'{name}.mp4', fps) as video:
             for _ in range(fps):
                 video.write(np.zeros((32, 48, 3), np.uint8))
-    playable = prepare(DemoSource(tmp_path / 'ir.mp4', tmp_path / 'vi.mp4'), tmp_path)
+    playable = prepare(DemoSource(tmp_path / 'ir.mp4', tmp_path / 'vi.mp4'), tmp_path, tmp_path)
     with BagReader(playable.bag) as bag:
         assert bag.counts == {'/thermal/image_raw': 10, '/visible/image_raw': 30}
     assert playable.parameters == {'sync.mode': 'hold_thermal'}
@@ -62,7 +62,7 @@ def test_a_bag_with_compressed_images_sets_the_transport(tmp_path):
         raw = RawImage(32, 32, 'mono8', False, 32, bytes(1024), 10**18)
         bag.write_image('/lwir/compressed', CompressedImage('mono16; png', png, 10**18))
         bag.write_image('/front/image_raw', raw)
-    playable = prepare(DemoSource(bag=tmp_path / 'a.mcap'), tmp_path)
+    playable = prepare(DemoSource(bag=tmp_path / 'a.mcap'), tmp_path, tmp_path)
     assert playable.parameters == {'thermal_transport': 'compressed'}
 
 
@@ -78,11 +78,11 @@ def test_a_bag_with_compressed_images_sets_the_transport(tmp_path):
 )
 def test_contradictions_are_refused(tmp_path, source, message):
     with pytest.raises(EvaluationError, match=message):
-        prepare(DemoSource(**source), tmp_path)
+        prepare(DemoSource(**source), tmp_path, tmp_path)
 
 
 def test_the_summary_tells_counts_and_latency(folders, tmp_path):
-    playable = prepare(DemoSource(*folders), tmp_path)
+    playable = prepare(DemoSource(*folders), tmp_path, tmp_path)
     latency = {'p50': 21.04, 'p95': 30.0, 'p99': 35.5, 'max': 40.0}
     status = dict.fromkeys(('failed', 'thermal_unmatched', 'visible_unmatched'), '0')
     status |= {'matched': '20', 'published': '19', 'dropped_busy': '1'}
@@ -96,15 +96,15 @@ def test_the_summary_tells_counts_and_latency(folders, tmp_path):
     assert 'dropped:             1 busy, 0 failed' in text
 
 
-def test_room_for_images_is_made_unless_the_user_has_chosen(tmp_path):
-    variables = room_for_images({}, tmp_path)
+def test_room_for_images_is_made_unless_the_user_has_chosen():
+    variables = room_for_images({})
     assert set(variables) == {'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'}
     profile = ElementTree.parse(variables['FASTDDS_DEFAULT_PROFILES_FILE'])
     assert [int(item.text) for item in profile.iter() if item.tag.endswith('segment_size')] == [
         8 * 2**20
     ]
     for chosen in ('FASTDDS_BUILTIN_TRANSPORTS', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        assert room_for_images({chosen: 'LARGE_DATA'}, tmp_path) == {}
+        assert room_for_images({chosen: 'LARGE_DATA'}) == {}
 
 
 @pytest.mark.ros

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ir_vis_fusion.evaluation.scene_canvas import (
+from ir_vis_fusion.evaluation.scene.canvas import (
     CAMERA_HEIGHT_M,
     Canvas,
     CENTRE_X,
@@ -13,7 +13,7 @@ from ir_vis_fusion.evaluation.scene_canvas import (
     project,
     WIDTH,
 )
-from ir_vis_fusion.evaluation.scene_noise import Noise
+from ir_vis_fusion.evaluation.scene.noise import Noise
 import numpy as np
 
 SUPERSAMPLING = 2

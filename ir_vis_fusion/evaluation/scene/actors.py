@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 import math
 
-from ir_vis_fusion.evaluation.scene_backdrop import Backdrop, light_at
-from ir_vis_fusion.evaluation.scene_canvas import (
+from ir_vis_fusion.evaluation.scene.backdrop import Backdrop, light_at
+from ir_vis_fusion.evaluation.scene.canvas import (
     Canvas,
     Color,
     FOCAL,
@@ -13,7 +13,7 @@ from ir_vis_fusion.evaluation.scene_canvas import (
     project,
     WIDTH,
 )
-from ir_vis_fusion.evaluation.scene_noise import PERIOD, tileable
+from ir_vis_fusion.evaluation.scene.noise import PERIOD, tileable
 import numpy as np
 
 FACE_C, HAND_C, CLOTHES_C, LEGS_C, SHOES_C, HAIR_C = 34.0, 31.0, 28.0, 25.5, 17.0, 25.0

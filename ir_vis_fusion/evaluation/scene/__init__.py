@@ -14,9 +14,9 @@ from ir_vis_fusion.evaluation.bags import (
     camera_info_to_cdr,
     NANOSECONDS,
 )
-from ir_vis_fusion.evaluation.scene_actors import Car, Person, Smoke
-from ir_vis_fusion.evaluation.scene_backdrop import make_backdrop
-from ir_vis_fusion.evaluation.scene_canvas import (
+from ir_vis_fusion.evaluation.scene.actors import Car, Person, Smoke
+from ir_vis_fusion.evaluation.scene.backdrop import make_backdrop
+from ir_vis_fusion.evaluation.scene.canvas import (
     Canvas,
     CENTRE_X,
     FOCAL,
