@@ -52,7 +52,7 @@ def fuse_files(predictor: FusionPredictor, thermal: Path, visible: Path, out: Pa
 
 def _fused(predictor: FusionPredictor, pairs: PairSource) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (stem, RGB image) with a progress bar; images without a rate are fused one by one."""
-    progress: Iterable = tqdm(pairs, total=len(pairs), unit='pair', desc='fusing')
+    progress: Iterable = tqdm(pairs, total=len(pairs), unit='pair', desc='fusing', disable=None)
     for stem, pair in progress:
         if pairs.fps is None:
             predictor.reset()

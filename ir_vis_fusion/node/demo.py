@@ -150,7 +150,7 @@ def _write_source(source: DemoSource, bag: Path) -> None:
     pairs = open_pairs(source.thermal, source.visible, source.fps)
     if pairs.fps is None:
         pairs = open_pairs(source.thermal, source.visible, DEFAULT_FPS)
-    write_pairs(bag, tqdm(pairs, 'writing a bag', unit=' pairs'))
+    write_pairs(bag, tqdm(pairs, 'writing a bag', unit=' pairs', disable=None))
 
 
 def play(playable: Playable, parameters: dict[str, str], work: Path) -> tuple[dict, dict]:

@@ -7,7 +7,7 @@ counter stays.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 import math
@@ -22,6 +22,8 @@ from ir_vis_fusion.types import FusedFrame, Role, ThermalState
 _WINDOW = 300
 # A live camera is never this far from the node's clock; a bag without use_sim_time is.
 _OTHER_CLOCK_MS = 10_000.0
+# Share of visible images without partner that is worth a word.
+_LONELY = 0.2
 
 
 class Level(IntEnum):
@@ -215,6 +217,18 @@ def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
     both = news['thermal_received'] > 1 and news['visible_received'] > 1
     if both and not news['matched'] and now.measured_offset_ms is not None:
         yield Problem('unmatched', Level.ERROR, _remedy(now.measured_offset_ms, now.settings.sync))
+    elif news['visible_unmatched'] > _LONELY * news['visible_received'] and _both_as_fast(news):
+        text = (
+            f'{news["visible_unmatched"]} of {news["visible_received"]} visible images found no '
+            'thermal partner: images come late or get lost on the way, which Fast DDS does with '
+            'large ones unless it is given room (see the README), or sync.max_wait_ms is too short'
+        )
+        yield Problem('lonely', Level.WARN, text)
+
+
+def _both_as_fast(news: Mapping[str, int]) -> bool:
+    """Say whether thermal comes about as often as visible; a slow one leaves many alone."""
+    return news['thermal_received'] > 0.8 * news['visible_received'] > 4
 
 
 def _remedy(offset_ms: float, sync: SynchronizerSettings) -> str:

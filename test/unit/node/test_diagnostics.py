@@ -88,6 +88,24 @@ def test_the_remedy_adds_to_the_offset_that_is_set_already() -> None:
     assert 'set sync.thermal_time_offset_ms to -250' in texts(now)
 
 
+def test_many_visible_images_without_a_partner_are_named() -> None:
+    counts = SynchronizerCounters(
+        thermal_received=28, visible_received=30, matched=18, visible_unmatched=12
+    )
+
+    assert '12 of 30 visible images found no thermal partner' in texts(
+        dataclasses.replace(GOOD, sync=counts)
+    )
+
+
+def test_a_slow_thermal_camera_that_leaves_visible_images_alone_is_no_problem() -> None:
+    counts = SynchronizerCounters(
+        thermal_received=9, visible_received=30, matched=9, visible_unmatched=21
+    )
+
+    assert texts(dataclasses.replace(GOOD, sync=counts)) == ''
+
+
 def test_cameras_on_different_clocks_are_told_so() -> None:
     counts = SynchronizerCounters(thermal_received=30, visible_received=30)
     now = dataclasses.replace(GOOD, sync=counts, measured_offset_ms=3_600_000.0)
