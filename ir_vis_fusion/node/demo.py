@@ -24,7 +24,6 @@ from ir_vis_fusion.evaluation.results import Recording, write_pairs, write_resul
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.evaluation.sources import open_pairs
 from ir_vis_fusion.evaluation.topics import guess_topics
-from ir_vis_fusion.node.transport import room_for_images
 from tqdm import tqdm
 
 FUSED = 'fused/image'
@@ -267,4 +266,4 @@ def _environment() -> dict[str, str]:
         'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
-    return own | room_for_images(os.environ) | os.environ
+    return own | os.environ

@@ -22,6 +22,7 @@ from ir_vis_fusion.errors import EvaluationError, FusionError
 from ir_vis_fusion.evaluation.bags import BagReader, header_stamp, NANOSECONDS, restamped
 from ir_vis_fusion.evaluation.topics import guess_topics
 from ir_vis_fusion.node.stopping import StopFlag
+from ir_vis_fusion.node.transport import make_room_for_images
 import rclpy
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv if arguments is None else ['player', *arguments]
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     stop = StopFlag().set_by_signals()
+    make_room_for_images()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         with BagReader(options.bag) as bag:

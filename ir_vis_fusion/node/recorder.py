@@ -26,6 +26,7 @@ from ir_vis_fusion.evaluation.bags import (
     IMAGE,
 )
 from ir_vis_fusion.node.stopping import StopFlag
+from ir_vis_fusion.node.transport import make_room_for_images
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -85,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv if arguments is None else ['recorder', *arguments]
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     stop = StopFlag().set_by_signals()
+    make_room_for_images()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         recorder = Recorder(options.topic, options.status)

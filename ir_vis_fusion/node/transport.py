@@ -1,12 +1,12 @@
 """
-Room for images in Fast DDS's shared memory, which has to be told before a process starts.
+Room for images in Fast DDS's shared memory, which has to be told before a node is made.
 
 By default the segment holds 512 kB, less than one image: its fragments are thrown away when it
 is full and sent again on request, which costs a VGA stream at 30 Hz on two cores 20 ms at the
 median, now and then a second, and some of the images. Another middleware ignores all this.
 """
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
 
 PROFILE = Path(__file__).with_name('fastdds.xml')
@@ -14,8 +14,7 @@ PROFILE = Path(__file__).with_name('fastdds.xml')
 _VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 
-def room_for_images(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that name the profile, none where the user has chosen another."""
-    if any(name in environment for name in (*_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')):
-        return {}
-    return dict.fromkeys(_VARIABLES, str(PROFILE))
+def make_room_for_images() -> None:
+    """Let this process use the profile, unless the user has chosen another; before rclpy.init."""
+    if not any(name in os.environ for name in (*_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')):
+        os.environ |= dict.fromkeys(_VARIABLES, str(PROFILE))

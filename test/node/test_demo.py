@@ -1,5 +1,6 @@
 """The demo: any source becomes a bag to play, and the whole chain runs over real DDS."""
 
+import os
 from xml.etree import ElementTree
 
 from ir_vis_fusion.checkpoint import shipped
@@ -7,7 +8,7 @@ from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
 from ir_vis_fusion.evaluation.videos import VideoReader, VideoWriter
 from ir_vis_fusion.node.demo import DemoSource, prepare, run_demo, summary
-from ir_vis_fusion.node.transport import room_for_images
+from ir_vis_fusion.node.transport import make_room_for_images
 from ir_vis_fusion.preprocessing.encodings import encode_png, read_image, write_image
 from ir_vis_fusion.types import CompressedImage, RawImage, Role
 import numpy as np
@@ -96,15 +97,26 @@ def test_the_summary_tells_counts_and_latency(folders, tmp_path):
     assert 'dropped:             1 busy, 0 failed' in text
 
 
-def test_room_for_images_is_made_unless_the_user_has_chosen():
-    variables = room_for_images({})
-    assert set(variables) == {'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'}
-    profile = ElementTree.parse(variables['FASTDDS_DEFAULT_PROFILES_FILE'])
+def test_room_for_images_is_made_unless_the_user_has_chosen(monkeypatch):
+    variables = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    for name in (*variables, 'FASTDDS_BUILTIN_TRANSPORTS'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+    make_room_for_images()
+    assert not set(variables) & set(os.environ)
+    monkeypatch.delenv('FASTDDS_BUILTIN_TRANSPORTS')
+    for name in variables:
+        monkeypatch.setenv(name, 'mine')
+    make_room_for_images()
+    assert {os.environ[name] for name in variables} == {'mine'}
+    for name in variables:
+        monkeypatch.delenv(name)
+    make_room_for_images()
+    profile = ElementTree.parse(os.environ[variables[0]])
+    assert os.environ[variables[1]] == os.environ[variables[0]]
     assert [int(item.text) for item in profile.iter() if item.tag.endswith('segment_size')] == [
         8 * 2**20
     ]
-    for chosen in ('FASTDDS_BUILTIN_TRANSPORTS', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        assert room_for_images({chosen: 'LARGE_DATA'}) == {}
 
 
 @pytest.mark.ros

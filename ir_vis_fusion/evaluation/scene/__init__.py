@@ -156,7 +156,9 @@ def write_sample_bag(path: str | Path, duration_s: float = 10.0, seed: int = 0) 
     scene = Scene(seed)
     jitter = np.random.default_rng(seed).normal(0, THERMAL_JITTER_NS, round(duration_s * FPS))
     with BagWriter(path) as bag:
-        for index in tqdm(range(len(jitter)), 'painting a night scene', unit=' frames', disable=None):
+        for index in tqdm(
+            range(len(jitter)), 'painting a night scene', unit=' frames', disable=None
+        ):
             visible_ns = START_NS + round(index * NANOSECONDS / FPS)
             thermal_ns = visible_ns + THERMAL_LAG_NS + round(jitter[index])
             thermal, visible = scene.frame(index)
