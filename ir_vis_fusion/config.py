@@ -185,7 +185,10 @@ class PredictorSettings(Settings):
     )
     device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
     cpu_threads: int = setting(
-        0, 'threads of the network on the CPU, 0: as many as there are cores', minimum=0
+        0,
+        'threads of the network on the CPU, 0: OMP_NUM_THREADS or half of the cores',
+        minimum=0,
+        maximum=256,
     )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
@@ -195,7 +198,9 @@ class PredictorSettings(Settings):
 class FrameSettings(Settings):
     """What may differ from frame to frame; swapped as a whole."""
 
-    enable: bool = setting(True, 'false: pass the visible image through', live=True)
+    enable: bool = setting(
+        True, 'false: publish the visible image of each pair as it is', live=True
+    )
     strength: float = setting(
         1.0,
         'share of the fused luma in the result, 0: visible only',

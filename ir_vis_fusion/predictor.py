@@ -59,10 +59,12 @@ class FusionPredictor:
         self._ffc.reset()
 
     def warm_up(self, height: int, width: int) -> None:
-        """Fuse one blank pair of that size, so that the first real one is not the slow one."""
-        blank = Frame(np.zeros((height, width), np.uint8), PixelEncoding.MONO8)
-        color = Frame(np.zeros((height, width, 3), np.uint8), PixelEncoding.RGB8)
-        self.predict(FramePair(blank, color))
+        """Fuse one pair of that size, so that the first real one is not the slow one."""
+        # Not flat: a shutter would not be fused.
+        ramp = np.resize(np.arange(256, dtype=np.uint8), (height, width))
+        thermal = Frame(ramp, PixelEncoding.MONO8)
+        visible = Frame(np.zeros((height, width, 3), np.uint8), PixelEncoding.RGB8)
+        self.predict(FramePair(thermal, visible))
         self.reset()
 
     @torch.inference_mode()
@@ -72,7 +74,8 @@ class FusionPredictor:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        A thermal frame of another size is resized to the visible one.
+        A thermal frame of another size is resized to the visible one. Where it shows nothing
+        but the shutter (FLAT), the result is the visible image.
         """
         thermal_state = self._ffc.update(pair.thermal)
         visible = self._upload(pair.visible)
@@ -81,7 +84,7 @@ class FusionPredictor:
             pair.thermal.stamp_ns,
             frozen=thermal_state is not ThermalState.LIVE,
         )
-        if frame_settings.enable:
+        if frame_settings.enable and thermal_state is not ThermalState.FLAT:
             fused = self._fuse(visible, ir, pair.visible.encoding, frame_settings.strength)
         else:
             fused = visible

@@ -34,7 +34,7 @@ def main() -> int:
         faults.append(f'package:// found {in_share} instead of a file below {share}')
     if load_checkpoint(in_share).sha256 != load_checkpoint(resolve('student')).sha256:
         faults.append('the weights in share/ differ from those of the Python package')
-    if (prefix / 'lib/python3').exists() or any(share.glob('training*')):
+    if any(prefix.glob('lib/python3*/site-packages/training*')):
         faults.append('training must not be installed')
     ivf = subprocess.run(
         [prefix / 'lib/ir_vis_fusion/ivf', 'models'], capture_output=True, text=True, check=False

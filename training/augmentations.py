@@ -43,7 +43,11 @@ class AugmentationSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A crop: what the network sees and what the losses compare with, (1, S, S) in [0, 1]."""
+    """
+    A crop: what the network sees and what the losses compare with, (1, S, S) in [0, 1].
+
+    Clean means without the noise of ``largest_noise``; that of the simulated counts stays.
+    """
 
     vis_y: Tensor
     ir: Tensor

@@ -15,6 +15,8 @@ from ir_vis_fusion.errors import FusionError
 
 Row = tuple[str, str, str]
 
+LEAST_TORCH = 'torch>=2.3'
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the command to the parser."""
@@ -29,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         ('ir_vis_fusion', __version__, ''),
         ('python', f'{platform.python_version()} ({sys.executable})', ''),
         probe_module('numpy', 'pip install numpy'),
-        probe_module('torch', 'pip install torch'),
+        probe_module('torch', f'pip install {LEAST_TORCH!r}', least=LEAST_TORCH),
         _device(),
         probe_module('cv2', 'pip install opencv-python-headless'),
         probe_module('safetensors', 'pip install safetensors'),
@@ -48,9 +50,21 @@ def run(options: argparse.Namespace) -> int:
     return int(any(part.split()[0] in needed and remedy for part, _, remedy in rows))
 
 
-def probe_module(name: str, remedy: str) -> Row:
-    """Import a module; say its version, that it is missing, or why it is broken."""
-    return _probe(name, lambda: _version(name, importlib.import_module(name)), remedy)
+def probe_module(name: str, remedy: str, least: str = '') -> Row:
+    """Import a module; say its version, that it is missing, broken or older than ``least``."""
+
+    def look() -> str:
+        found = _version(name, importlib.import_module(name))
+        wanted = least.partition('>=')[2]
+        if wanted and _numbers(found) < _numbers(wanted):
+            raise ImportError(f'{found} is too old, {least} is needed')
+        return found
+
+    return _probe(name, look, remedy)
+
+
+def _numbers(version_text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version_text.split('+')[0].split('.')[:2])
 
 
 def _probe(part: str, look: Callable[[], str], remedy: str) -> Row:

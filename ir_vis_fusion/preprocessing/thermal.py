@@ -18,6 +18,7 @@ import torch
 # sixth row take 0.05 ms and differ by less than the noise of a frame.
 _SAMPLES = 9000
 _MIN_SPAN_8BIT = 32.0
+_REPEAT_NS = 200_000_000
 
 
 class ThermalNormalizer:
@@ -117,7 +118,8 @@ class FfcDetector:
     Tells frames without a scene: a shutter calibration (FFC, NUC) or a camera that hangs.
 
     Cameras repeat the last frame bit for bit or show the shutter for 0.3 to 1 s; sensor noise
-    makes two live frames differ everywhere.
+    makes two live frames differ everywhere. Repeats for less than 0.2 s are no calibration: a
+    9 Hz core behind a 30 Hz driver sends every frame three times.
     """
 
     def __init__(self) -> None:
@@ -126,6 +128,7 @@ class FfcDetector:
     def reset(self) -> None:
         """Forget the last frame."""
         self._last = np.empty((0, 0), np.uint8)
+        self._last_ns = 0
         self._stamp_ns: int | None = None
         self._state = ThermalState.LIVE
 
@@ -133,18 +136,19 @@ class FfcDetector:
         """Compare a frame with the one before; the same stamp again changes nothing."""
         if frame.stamp_ns == self._stamp_ns:
             return self._state
+        self._stamp_ns = frame.stamp_ns
         # As integers, for NaN differs from itself.
         image = frame.image.view(f'u{frame.image.itemsize}')
+        repeated = _same(image, self._last)
+        if not repeated:
+            # A copy, for who sent the frame may use its memory again.
+            self._last, self._last_ns = image.copy(), frame.stamp_ns
         if _same(image, np.broadcast_to(image[0, 0], image.shape)):
             self._state = ThermalState.FLAT
-        elif _same(image, self._last):
+        elif repeated and frame.stamp_ns - self._last_ns >= _REPEAT_NS:
             self._state = ThermalState.FROZEN
         else:
             self._state = ThermalState.LIVE
-        if self._state is not ThermalState.FROZEN:
-            # A copy, for who sent the frame may use its memory again.
-            self._last = image.copy()
-        self._stamp_ns = frame.stamp_ns
         return self._state
 
 

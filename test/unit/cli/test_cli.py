@@ -40,6 +40,11 @@ def test_doctor_tells_missing_from_broken_and_how_to_get_it(
         'missing',
         'get it',
     )
+    (tmp_path / 'ancient.py').write_text('__version__ = "1.13.1+cpu"')
+    assert doctor.probe_module('ancient', 'x', 'ancient>=2.3')[1] == (
+        'broken: 1.13.1+cpu is too old, ancient>=2.3 is needed'
+    )
+    assert doctor.probe_module('ancient', 'x', 'ancient>=1.13') == ('ancient', '1.13.1+cpu', '')
     assert doctor.probe_module('half_installed', 'x')[1].startswith('broken: No module named')
     assert doctor.probe_module('wrong_numpy', 'x')[1] == 'broken: _ARRAY_API not found'
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import CheckpointError, DeviceError
 from ir_vis_fusion.predictor import FusionPredictor, select_device
-from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, ThermalState
+from ir_vis_fusion.types import Frame, FramePair, FusedFrame, PixelEncoding, ThermalState
 import numpy as np
 import pytest
 import torch
@@ -99,12 +99,42 @@ def test_sixteen_bit_thermal_gives_the_picture_of_its_normalised_version() -> No
 def test_a_repeated_thermal_image_is_told_and_reset_forgets_it() -> None:
     predictor, pair = FusionPredictor(SETTINGS), make_pair()
     later = dataclasses.replace(
-        pair, thermal=dataclasses.replace(pair.thermal, stamp_ns=34_000_000)
+        pair, thermal=dataclasses.replace(pair.thermal, stamp_ns=301_000_000)
     )
     assert predictor.predict(pair).thermal_state is ThermalState.LIVE
     assert predictor.predict(later).thermal_state is ThermalState.FROZEN
     predictor.reset()
     assert predictor.predict(later).thermal_state is ThermalState.LIVE
+
+
+def test_the_shutter_is_not_fused_and_leaves_the_thermal_range_alone() -> None:
+    """A calibration shows the warm shutter, then repeats itself, for more than a second."""
+    random = np.random.default_rng(1)
+    visible = make_pair().visible
+    scene = random.integers(29_000, 30_000, (64, 80), dtype=np.uint16)
+    shutter = np.full((64, 80), 31_000, np.uint16)
+    closing = shutter + random.integers(0, 50, shutter.shape, dtype=np.uint16)
+
+    def fuse(thermal: np.ndarray, stamp_s: float) -> FusedFrame:
+        frame = Frame(thermal, PixelEncoding.MONO16, round(stamp_s * 1e9))
+        return predictor.predict(FramePair(frame, visible))
+
+    predictor = FusionPredictor(SETTINGS)
+    before = fuse(scene, 1.0)
+    flat = fuse(shutter, 1.5)
+    assert flat.thermal_state is ThermalState.FLAT
+    np.testing.assert_array_equal(flat.image, visible.image)
+    after = fuse(scene[::-1].copy(), 3.0)
+    flipped = FusionPredictor(SETTINGS).predict(
+        FramePair(Frame(scene[::-1].copy(), PixelEncoding.MONO16, 1), visible)
+    )
+    np.testing.assert_array_equal(after.image, flipped.image)
+
+    predictor.reset()
+    fuse(scene, 1.0)
+    fuse(closing, 1.0 + 1e-9)
+    assert fuse(closing, 2.0).thermal_state is ThermalState.FROZEN
+    np.testing.assert_array_equal(fuse(scene, 2.0 + 1e-8).image, before.image)
 
 
 def test_padded_and_read_only_rows_give_the_same_picture() -> None:

@@ -23,6 +23,15 @@ def play(synchronizer, first, last, start_ns=START, visible_first=False):
     return pairs
 
 
+def test_thermal_alone_ends_the_wait_of_the_last_visible_image():
+    """The next visible image could be nearer to the thermal one, but it never comes."""
+    synchronizer = make(max_wait_ms=50)
+    assert synchronizer.add_visible(START, 'v') == []
+    assert synchronizer.add_thermal(START + 19 * MS, 't') == []
+    pairs = synchronizer.add_thermal(START + 52 * MS, 'later')
+    assert [(pair.visible, pair.thermal) for pair in pairs] == [('v', 't')]
+
+
 @MODES
 @pytest.mark.parametrize('visible_first', [False, True])
 def test_a_bag_that_loops_gives_all_pairs_in_every_pass(mode, visible_first):
