@@ -25,7 +25,7 @@ ros = [
         )
     ),
 ]
-clip = ['open_clip_torch', 'torchvision']
+clip = ['open_clip_torch>=3.0', 'torchvision']
 bags = ['rosbags>=0.11.9']  # opens .mcap files without metadata.yaml
 train = ['tensorboard']
 test = ['hypothesis', 'pytest', 'scikit-image']

@@ -176,6 +176,22 @@ class ThermalSettings(Settings):
 
 
 @dataclass(frozen=True)
+class ClipSettings(Settings):
+    """Which CLIP: a model of open_clip with published weights, or with those of a file."""
+
+    name: str = setting('ViT-B-16-quickgelu', "open_clip's name of the model, or hf-hub:ORG/REPO")
+    pretrained: str = setting('', "open_clip's tag of published weights (openai, say)")
+    file: str = setting(
+        '', 'path of a .safetensors file with the weights; it may hold one tower alone'
+    )
+
+    def contradictions(self) -> Iterable[str]:
+        """Weights come from one place."""
+        if self.pretrained and self.file:
+            yield (f'give pretrained or file, not both: got {self.pretrained!r} and {self.file!r}')
+
+
+@dataclass(frozen=True)
 class PredictorSettings(Settings):
     """What a FusionPredictor is built from; a change means a new predictor."""
 

@@ -27,6 +27,10 @@ class EncodingError(FusionError):
         self.kind = kind
 
 
+class GuidanceError(FusionError):
+    """CLIP, its weights or an embedding bank cannot be had or do not fit together."""
+
+
 class CheckpointError(FusionError):
     """A weights file is missing, damaged or made for another network."""
 

@@ -1,15 +1,27 @@
 """Names of the networks and how each is built."""
 
 from collections.abc import Callable, Mapping
+import copy
 import difflib
 from typing import Any
 
 from ir_vis_fusion.errors import ConfigError
+from ir_vis_fusion.models.clipfusion import CLIPFusion
+from ir_vis_fusion.models.ldfusion import LDFusion
+from ir_vis_fusion.models.mgfusion import MGFusion
 from ir_vis_fusion.models.student import Student
+from ir_vis_fusion.models.textfusion import TextFusion
 import torch
-from torch import nn, Tensor
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-MODELS: dict[str, Callable[..., nn.Module]] = {'student': Student}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    'clipfusion': CLIPFusion,
+    'ldfusion': LDFusion,
+    'mgfusion': MGFusion,
+    'student': Student,
+    'textfusion': TextFusion,
+}
 
 
 def build(name: str, config: Mapping[str, Any]) -> nn.Module:
@@ -40,20 +52,15 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_macs(model: nn.Module, height: int, width: int) -> int:
-    """Count the multiply-accumulates of all convolutions for one frame, by a run on zeros."""
-    total = 0
+    """
+    Count the multiply-accumulates of one frame: convolutions, linear layers, attention.
 
-    def add(layer: nn.Conv2d, _: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        total += layer.weight[0].numel() * output[0].numel()
-
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    hooks = [layer.register_forward_hook(add) for layer in layers]
-    try:
-        with torch.inference_mode():
-            frame = torch.zeros(1, 1, height, width)
-            model(frame, frame)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return total
+    The network runs on the inputs of its own ``example_inputs(height, width)``, on the meta
+    device, so that no arithmetic is done and no memory taken.
+    """
+    shadow = copy.deepcopy(model).to('meta').eval()
+    with torch.device('meta'):
+        inputs = shadow.example_inputs(height, width)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        shadow(*inputs)
+    return counter.get_total_flops() // 2

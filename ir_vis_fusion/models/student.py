@@ -11,6 +11,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 RESIDUAL_LIMIT = 0.25
+GUIDANCE_WIDTH = 16
 
 
 class Student(nn.Module):
@@ -46,6 +47,16 @@ class Student(nn.Module):
     24     2       4          19 112     57.6  21.3
     =====  ======  =====  ==========  =======  ====
 
+    With `guidance_features` a vector g may guide it, such as CLIP's embedding of an image or a
+    text. Each hidden convolution's result is modulated before its ReLU (FiLM, Perez et al.,
+    AAAI 2018, eq. 2; in fusion as in Text-IF, CVPR 2024)::
+
+        x -> (1 + gamma) * x + beta,  (gamma, beta) of all layers = MLP(sqrt(E) g / |g|)
+
+    The MLP's last layer starts as zeros, so the network starts as the plain student and is that
+    without a vector. The modulation is an affine map of each convolution's result: for a vector
+    that stays, it can be folded into the weights.
+
     Parameters
     ----------
     width
@@ -54,21 +65,35 @@ class Student(nn.Module):
         Side of the pixel blocks that become channels.
     depth
         Number of hidden 3x3 convolutions.
+    guidance_features
+        Length E of the vector that guides it; 0: the plain student.
 
     """
 
-    def __init__(self, width: int = 32, factor: int = 4, depth: int = 4) -> None:
+    def __init__(
+        self, width: int = 32, factor: int = 4, depth: int = 4, guidance_features: int = 0
+    ) -> None:
         super().__init__()
         if min(width, factor, depth) < 1:
             raise ValueError('width, factor and depth must be 1 or more')
+        if guidance_features < 0:
+            raise ValueError('guidance_features must be 0 or more')
         self.factor = factor
+        self.guidance_features = guidance_features
         channels = 2 * factor**2
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
         for _ in range(depth - 1):
             layers += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+        if guidance_features:
+            last = nn.Linear(GUIDANCE_WIDTH, 2 * depth * width)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.film = nn.Sequential(
+                nn.Linear(guidance_features, GUIDANCE_WIDTH), nn.GELU(), last
+            )
 
-    def forward(self, vis_y: Tensor, ir: Tensor) -> Tensor:
+    def forward(self, vis_y: Tensor, ir: Tensor, guidance: Tensor | None = None) -> Tensor:
         """
         Fuse a batch.
 
@@ -78,6 +103,8 @@ class Student(nn.Module):
             Luma of the visible image, (B, 1, H, W) float in [0, 1], H and W any from 32 on.
         ir
             Normalised infrared image of the same shape and range.
+        guidance
+            (B, E), of any length that is not zero; None: the plain student.
 
         Returns
         -------
@@ -87,11 +114,38 @@ class Student(nn.Module):
         height, width = vis_y.shape[-2:]
         sources = self._pad(torch.cat((vis_y, ir), dim=1))
         blocks = functional.pixel_unshuffle(sources, self.factor)
-        weight, residual = functional.pixel_shuffle(self.body(blocks), self.factor).chunk(2, 1)
+        maps = self.body(blocks) if guidance is None else self._guided(blocks, guidance)
+        # Under autocast the last step in float32: bfloat16 has 8 bits below 1.
+        maps = functional.pixel_shuffle(maps.to(vis_y.dtype), self.factor)
+        weight, residual = maps.chunk(2, 1)
         weight = weight[..., :height, :width].sigmoid()
         residual = residual[..., :height, :width].tanh()
         fused = torch.lerp(vis_y, ir, weight) + RESIDUAL_LIMIT * residual
         return fused if self.training else fused.clamp(0.0, 1.0)
+
+    def example_inputs(self, height: int, width: int) -> tuple[Tensor, ...]:
+        """Make inputs of one frame, by which the network's cost is counted."""
+        frame = torch.zeros(1, 1, height, width)
+        if not self.guidance_features:
+            return frame, frame
+        return frame, frame, torch.ones(1, self.guidance_features)
+
+    def _guided(self, blocks: Tensor, guidance: Tensor) -> Tensor:
+        if guidance.dim() != 2 or guidance.shape[1] != self.guidance_features:
+            raise ValueError(
+                f'guidance must be (B, {self.guidance_features}), got {tuple(guidance.shape)}'
+                if self.guidance_features
+                else 'a student without guidance_features takes no guidance'
+            )
+        scaled = functional.normalize(guidance, dim=1) * self.guidance_features**0.5
+        hidden, last = self.body[:-1], self.body[-1]
+        modulations = self.film(scaled)[..., None, None].chunk(len(hidden) // 2, 1)
+        for convolution, activation, modulation in zip(
+            hidden[::2], hidden[1::2], modulations, strict=True
+        ):
+            gamma, beta = modulation.chunk(2, 1)
+            blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
+        return last(blocks)
 
     def _pad(self, image: Tensor) -> Tensor:
         bottom = -image.shape[-2] % self.factor

@@ -52,7 +52,7 @@ OWNERS = {
 }
 # Tensors in, tensors out.
 TENSOR_ROOMS = ('ir_vis_fusion/models/', 'ir_vis_fusion/metrics/', 'training/losses/')
-TENSOR_IMPORTS = {'torch', 'math', 'collections', 'dataclasses', 'typing', 'difflib'}
+TENSOR_IMPORTS = {'torch', 'math', 'collections', 'copy', 'dataclasses', 'typing', 'difflib'}
 
 
 def imports_of(path: Path) -> set[str]:

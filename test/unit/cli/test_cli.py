@@ -59,7 +59,8 @@ def test_doctor_names_damaged_weights_and_fails(
 
 
 @pytest.mark.parametrize(
-    ('command', 'option'), [('fuse', '--thermal'), ('demo', '--bag'), ('sample', '--seed')]
+    ('command', 'option'),
+    [('fuse', '--thermal'), ('demo', '--bag'), ('sample', '--seed'), ('describe', '--bank')],
 )
 def test_the_help_of_a_command_names_its_options(
     command: str, option: str, capsys: pytest.CaptureFixture

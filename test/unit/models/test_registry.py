@@ -4,6 +4,9 @@ from ir_vis_fusion.errors import ConfigError
 from ir_vis_fusion.models.registry import build, count_macs, count_parameters, MODELS
 from ir_vis_fusion.models.student import Student
 import pytest
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
 
 
 def test_a_network_is_built_from_its_name_and_config() -> None:
@@ -32,3 +35,40 @@ def test_a_config_that_does_not_fit_is_shown(config: dict) -> None:
 def test_macs_count_every_convolution_once() -> None:
     """Five layers of 32 * 32 * 9 weights on 120 x 160 blocks."""
     assert count_macs(build('student', {}), 480, 640) == 5 * 32 * 32 * 9 * 120 * 160
+
+
+def test_macs_count_every_kind_of_layer() -> None:
+    """
+    Of a 6x5 map with 4 channels.
+
+    3x3 convolution in two groups: 30 * 4 * 2 * 9; 3-D, valid in depth: 30 * 2 * 27; transposed
+    2x2 with stride 2: 30 * 4 * 1 * 4; linear: 30 * 4 * 7; attention of 30 tokens: 2 * 30^2 * 4.
+    """
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)
+            self.deep = nn.Conv3d(1, 1, 3, padding=(0, 1, 1))
+            self.transposed = nn.ConvTranspose2d(4, 1, 2, stride=2)
+            self.linear = nn.Linear(4, 7)
+
+        def example_inputs(self, height: int, width: int) -> tuple[Tensor, ...]:
+            return (torch.zeros(1, 4, height, width),)
+
+        def forward(self, x: Tensor) -> None:
+            self.transposed(self.grouped(x))
+            self.deep(x[:, None])
+            tokens = x.flatten(2).mT
+            self.linear(tokens)
+            functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+    model = Mixed()
+    assert count_macs(model, 6, 5) == 30 * (4 * 2 * 9 + 2 * 27 + 4 * 4 + 4 * 7 + 2 * 30 * 4)
+    assert model.linear.weight.device.type == 'cpu'
+
+
+@pytest.mark.parametrize('name', list(MODELS))
+def test_every_network_makes_its_own_example_inputs(name: str) -> None:
+    model = build(name, {})
+    assert count_macs(model, 64, 80) > count_macs(model, 32, 40) > 0

@@ -1,0 +1,1 @@
+"""CLIP beside the fusion networks: image features, text features and descriptions of scenes."""
