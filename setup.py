@@ -69,7 +69,7 @@ setup(
         'bags': bags,
         'train': train,
         'test': test,  # colcon runs pytest where it is named here
-        'dev': [*bags, *train, *test, 'ruff'],
+        'dev': [*bags, *clip, *train, *test, 'ruff'],
     },
     zip_safe=False,
     entry_points={

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 import struct
 import tempfile
@@ -108,9 +109,14 @@ class BagReader:
                 yield connection.topic, stamp_ns, memoryview(data)
 
     def images(self, topics: Collection[str]) -> Iterator[tuple[str, RawImage | CompressedImage]]:
-        """Yield (topic, image) in the order of recording; the image has its header's stamp."""
-        for topic, _, data in self.messages(topics):
-            yield topic, image_from_cdr(data, self.topics[topic])
+        """
+        Yield (topic, image) in the order of recording; the image has its header's stamp.
+
+        Where that is 0, not set, it is stamped with the time of recording.
+        """
+        for topic, recorded_ns, data in self.messages(topics):
+            image = image_from_cdr(data, self.topics[topic])
+            yield topic, image if image.stamp_ns else replace(image, stamp_ns=recorded_ns)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -23,7 +23,8 @@ def fuse_files(predictor: FusionPredictor, thermal: Path, visible: Path, out: Pa
     Raises
     ------
     EvaluationError
-        Where the paths do not match each other or cannot be read or written.
+        Where the paths do not match each other, cannot be read or written, or ``out`` is an
+        input.
 
     """
     pairs = open_pairs(thermal, visible)
@@ -33,6 +34,11 @@ def fuse_files(predictor: FusionPredictor, thermal: Path, visible: Path, out: Pa
         raise EvaluationError(f'{str(out)!r}: only videos become a video; name a folder')
     if to_image and not (visible.is_file() and visible.suffix.lower() in IMAGE_SUFFIXES):
         raise EvaluationError(f'{str(out)!r}: only two images become one image; name a folder')
+    for target in (out, out / f'{visible.stem}.png'):
+        if target.exists() and any(map(target.samefile, (thermal, visible))):
+            raise EvaluationError(
+                f'{str(out)!r}: would overwrite the input {str(target)!r}; name another'
+            )
     folder = out.parent if to_video or to_image else out
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ir_vis_fusion.config import ThermalSettings
-from ir_vis_fusion.evaluation.bags import BagReader, BagWriter, header_stamp, image_from_cdr
+from ir_vis_fusion.evaluation.bags import BagReader, BagWriter, header_stamp
 from ir_vis_fusion.evaluation.contact_sheet import write_contact_sheet
 from ir_vis_fusion.evaluation.videos import NANOSECONDS, VideoWriter
 from ir_vis_fusion.preprocessing.encodings import decode
@@ -13,6 +13,7 @@ from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
 from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, RawImage, Role, ThermalState
 import numpy as np
 import torch
+from torch.nn import functional
 
 MOMENTS = 4
 # Bags of videos and folders begin here, for a stamp of 0 counts as not set.
@@ -45,10 +46,12 @@ def write_pairs(path: Path, pairs: Sequence[tuple[str, FramePair]]) -> None:
 
 def write_results(recording: Recording, folder: Path) -> None:
     """Write fused.mcap (compressed), fused.mp4 and contact_sheet.png."""
+    _pack(recording.fused_bag, folder / 'fused.mcap')
     source_ns = _stamps(recording.bag, recording.visible_topic)
     fused_ns = _stamps(recording.fused_bag, recording.fused_topic)
     middles = [(2 * moment + 1) * len(fused_ns) // (2 * MOMENTS) for moment in range(MOMENTS)]
-    fused = _write_fused(recording, folder, _period(source_ns), [fused_ns[at] for at in middles])
+    wanted = [fused_ns[at] for at in middles]
+    fused = _write_video(recording, folder / 'fused.mp4', _period(source_ns), wanted)
     moments = [fused_ns[at] - recording.stamp_shift_ns for at in middles]
     rows = {
         'thermal': _thermal_at(recording, moments),
@@ -59,28 +62,29 @@ def write_results(recording: Recording, folder: Path) -> None:
     write_contact_sheet(folder / 'contact_sheet.png', rows, labels)
 
 
-def _write_fused(
-    recording: Recording, folder: Path, period_ns: float, wanted: list[int]
+def _pack(recorded: Path, path: Path) -> None:
+    with BagReader(recorded) as source, BagWriter(path, compress=True) as packed:
+        for topic, recorded_ns, data in source.messages(source.topics):
+            packed.write(topic, source.topics[topic], recorded_ns, data)
+
+
+def _write_video(
+    recording: Recording, path: Path, period_ns: float, wanted: list[int]
 ) -> list[np.ndarray]:
-    """Pack the recorded bag, draw the video in real time; return the images of ``wanted``."""
+    """Draw a video in real time, of the first image's size; return the images of ``wanted``."""
     kept, first_ns, previous = {}, None, None
     with (
         BagReader(recording.fused_bag) as source,
-        BagWriter(folder / 'fused.mcap', compress=True) as packed,
-        VideoWriter(folder / 'fused.mp4', NANOSECONDS / period_ns) as video,
+        VideoWriter(path, NANOSECONDS / period_ns) as video,
     ):
-        for topic, recorded_ns, data in source.messages(source.topics):
-            packed.write(topic, source.topics[topic], recorded_ns, data)
-            if topic != recording.fused_topic:
-                continue
-            message = image_from_cdr(data, source.topics[topic])
+        for _, message in source.images((recording.fused_topic,)):
             image = _rgb(decode(message, Role.VISIBLE))
             first_ns = message.stamp_ns if first_ns is None else first_ns
             # Where a pair was dropped, the one before stands on.
             while video.frame_count < round((message.stamp_ns - first_ns) / period_ns):
                 video.write(previous)
-            video.write(image)
-            previous = image
+            previous = image if previous is None else _resized(image, previous.shape[:2])
+            video.write(previous)
             if message.stamp_ns in wanted:
                 kept[message.stamp_ns] = image
     return [kept[stamp_ns] for stamp_ns in wanted]
@@ -115,11 +119,21 @@ def _visible_at(recording: Recording, moments: list[int]) -> list[np.ndarray]:
 
 def _stamps(path: Path, topic: str) -> list[int]:
     with BagReader(path) as bag:
-        return [header_stamp(data) for _, _, data in bag.messages((topic,))]
+        return [header_stamp(data) or at_ns for _, at_ns, data in bag.messages((topic,))]
 
 
 def _period(stamps: list[int]) -> float:
-    return float(np.median(np.diff(stamps))) if len(stamps) > 1 else NANOSECONDS / 30
+    gaps = np.diff(stamps)
+    # Stamps of a careless driver may repeat or go back.
+    return float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else NANOSECONDS / 30
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == size:
+        return image
+    pixels = torch.tensor(image).permute(2, 0, 1)[None].float()
+    pixels = functional.interpolate(pixels, size, mode='bilinear', antialias=True)
+    return pixels[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
 
 
 def _rgb(frame: Frame) -> np.ndarray:

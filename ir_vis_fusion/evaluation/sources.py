@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 import re
+import sys
 
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.videos import NANOSECONDS, VIDEO_SUFFIXES, VideoReader
 from ir_vis_fusion.preprocessing.encodings import decode, read_image
 from ir_vis_fusion.types import Frame, FramePair, RawImage, Role
 import numpy as np
+from tqdm import tqdm
 
 IMAGE_SUFFIXES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff'))
 # Images without a rate have nothing to do with each other; this far apart, nothing that
@@ -153,6 +155,12 @@ def _videos(thermal: VideoReader, visible: VideoReader) -> Iterator[tuple[str, F
             current, following = following, next(frames, None)
         offset_ns = current[0] - stamp_ns
         if -offset_ns > shown_ns:
+            alone = f'{max(1, visible.frame_count - index)} of {visible.frame_count} frames'
+            tqdm.write(
+                f'{str(visible.path)!r}: the last {alone} are left out, for the thermal video '
+                f'{str(thermal.path)!r} ended before them',
+                file=sys.stderr,
+            )
             return
         pair = FramePair(
             _decoded(current[1], current[0], Role.THERMAL),

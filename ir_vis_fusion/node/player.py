@@ -86,7 +86,7 @@ def play(bag: BagReader, options: argparse.Namespace, stop: StopFlag) -> dict:
     _await_subscribers(images, options.wait_s, stop)
 
     _, recorded_ns, data = next(bag.messages((visible,)))
-    lag_ns = header_stamp(data) - recorded_ns
+    lag_ns = (header_stamp(data) or recorded_ns) - recorded_ns
     origin_ns = time.time_ns() + MATCH_NS
     incoming = _read_ahead(outgoing(bag, names, options, origin_ns, lag_ns), stop)
     counts, latest_ns = _send(incoming, publishers, clock, origin_ns, stop)
@@ -120,6 +120,7 @@ def outgoing(
 
     The first visible image, stamped ``lag_ns`` after its recording, gets the time at which it
     is due as its stamp; all other stamps keep their distance from it, at the pace of playing.
+    Where a stamp is 0, not set, the time of recording stands for it.
     """
     base_ns = 0
     while True:
@@ -128,7 +129,7 @@ def outgoing(
             if options.clock:
                 data = bytes(data)
             else:
-                later_ns = header_stamp(data) - recorded_ns - lag_ns
+                later_ns = (header_stamp(data) or recorded_ns) - recorded_ns - lag_ns
                 data = restamped(data, origin_ns + due_ns + round(later_ns / options.rate))
             yield Outgoing(topic, due_ns, recorded_ns, data)
         if not options.loop:

@@ -79,10 +79,17 @@ class Recorder(Node):
 
     def _keep_status(self, message: DiagnosticStatus) -> None:
         self.status = {item.key: item.value for item in message.values}
+        received = sum(map(len, self.latencies_ns.values()))
+        print(f'{received} received', flush=True)  # noqa: T201
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Record until SIGINT, SIGTERM or silence; print ``matched`` once all topics are offered."""
+    """
+    Record until SIGINT, SIGTERM or silence.
+
+    Prints ``matched`` once all topics are offered, ``N received`` with each status of the node,
+    and at the end a summary as one line of JSON.
+    """
     arguments = sys.argv if arguments is None else ['recorder', *arguments]
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     stop = StopFlag().set_by_signals()

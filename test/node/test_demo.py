@@ -1,12 +1,15 @@
 """The demo: any source becomes a bag to play, and the whole chain runs over real DDS."""
 
+import json
 import os
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 from ir_vis_fusion.checkpoint import shipped
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
 from ir_vis_fusion.evaluation.videos import VideoReader, VideoWriter
+from ir_vis_fusion.node import demo
 from ir_vis_fusion.node.demo import DemoSource, prepare, run_demo, summary
 from ir_vis_fusion.node.transport import make_room_for_images
 from ir_vis_fusion.preprocessing.encodings import encode_png, read_image, write_image
@@ -138,6 +141,29 @@ def test_the_demo_leaves_a_bag_a_video_a_contact_sheet_and_figures(folders, tmp_
     sheet = read_image(tmp_path / 'out' / 'contact_sheet.png', Role.VISIBLE).image
     assert sheet.shape[1] > 4 * 480
     assert f'published:           {len(fused)} ' in '\n'.join(said)
+
+
+@pytest.mark.ros
+@pytest.mark.skipif(not shipped(), reason='no weights are shipped')
+def test_pauses_longer_than_the_silence_at_the_end_lose_nothing(folders, tmp_path):
+    pytest.importorskip('rclpy')
+    for folder in folders:
+        for index in range(3, COUNT):
+            (folder / f'{index}.png').unlink()
+    source = DemoSource(*folders, fps=0.5)
+    assert run_demo(tmp_path / 'out', source, say=lambda _: None) == 0
+    told = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert told['recorder']['topics']['fused/image']['received'] == 3
+    assert told['recorder']['status']['published'] == '3'
+
+
+def test_a_process_that_ends_too_early_is_named():
+    player, recorder = (
+        SimpleNamespace(name=name, ended=lambda ended=ended: ended, tail=lambda: 'last words')
+        for name, ended in (('player', False), ('recorder', True))
+    )
+    with pytest.raises(EvaluationError, match='recorder ended before player could play; last w'):
+        demo._await(player.ended, 'play', 5.0, player, recorder)
 
 
 @pytest.mark.ros

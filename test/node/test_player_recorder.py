@@ -31,8 +31,8 @@ def environment():
     }
 
 
-def write_bag(path, packed=False):
-    """Write a bag with stamps that lie 3 ms before the times of recording."""
+def write_bag(path, packed=False, stamped=True):
+    """Write a bag with stamps that lie 3 ms before the times of recording, or are 0."""
     matrix = np.diag([2.0, 2.0, 1.0])
     with bags.BagWriter(path) as bag:
         for index in range(COUNT):
@@ -43,11 +43,14 @@ def write_bag(path, packed=False):
                 visible = CompressedImage('rgb8; jpeg', bytes([index]) * 9, at_ns, 'visible')
             name = '/cam/color/image_raw' + ('/compressed' if packed else '')
             kind = bags.COMPRESSED_IMAGE if packed else bags.IMAGE
-            recorded_ns = at_ns + CAMERA_LAG_NS
-            bag.write('/boson/image16', bags.IMAGE, recorded_ns, bags.image_to_cdr(thermal))
-            bag.write(name, kind, recorded_ns, bags.image_to_cdr(visible))
             info = bags.camera_info_to_cdr(at_ns, 'visible', 4, 3, matrix)
-            bag.write('/cam/color/camera_info', bags.CAMERA_INFO, recorded_ns, info)
+            for topic, msgtype, data in (
+                ('/boson/image16', bags.IMAGE, bags.image_to_cdr(thermal)),
+                (name, kind, bags.image_to_cdr(visible)),
+                ('/cam/color/camera_info', bags.CAMERA_INFO, info),
+            ):
+                data = data if stamped else bags.restamped(data, 0)
+                bag.write(topic, msgtype, at_ns + CAMERA_LAG_NS, data)
     return path
 
 
@@ -127,6 +130,16 @@ def test_with_clock_the_stamps_of_the_bag_are_kept(environment, tmp_path):
     assert stamps == [BAG_NS + index * PERIOD_NS for index in range(COUNT)]
     assert player['stamp_shift_ns'] == 0
     assert recorder['topics']['thermal/image_raw']['received'] == COUNT
+
+
+def test_stamps_of_zero_are_played_by_the_times_of_recording(environment, tmp_path):
+    bag = write_bag(tmp_path / 'in.mcap', stamped=False)
+    player, _, arrived = played(environment, tmp_path, bag, TOPICS)
+    first_ns = BAG_NS + CAMERA_LAG_NS + player['stamp_shift_ns']
+    expected = [first_ns + index * PERIOD_NS for index in range(COUNT)]
+    for name in TOPICS:
+        stamps = [bags.header_stamp(data) for topic, data in arrived if topic == f'/{name}']
+        assert stamps == expected
 
 
 def test_a_loop_goes_on_with_increasing_stamps_until_sigint(environment, tmp_path):

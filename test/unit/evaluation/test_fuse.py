@@ -78,6 +78,19 @@ def test_an_output_of_the_wrong_kind_is_refused(predictor, tmp_path) -> None:
         fuse_files(predictor, tmp_path / 'ir', tmp_path / 'vi', tmp_path / 'x.png')
 
 
+def test_an_output_that_is_an_input_is_refused(predictor, tmp_path) -> None:
+    thermal, visible = write_pair(tmp_path, 'a', 1)
+    before = thermal.read_bytes(), visible.read_bytes()
+    for sources, outs in (
+        ((thermal, visible), (thermal, visible, thermal.parent)),
+        ((thermal.parent, visible.parent), (thermal.parent, visible.parent)),
+    ):
+        for out in outs:
+            with pytest.raises(EvaluationError, match='would overwrite the input'):
+                fuse_files(predictor, *sources, out)
+    assert before == (thermal.read_bytes(), visible.read_bytes())
+
+
 def test_the_command_line_fuses_and_tells_errors_in_one_line(tmp_path, capsys) -> None:
     thermal, visible = write_pair(tmp_path, 'a', 1)
     arguments = ['fuse', '--thermal', str(thermal), '--visible', str(visible)]

@@ -116,11 +116,13 @@ def test_videos_of_two_rates_are_paired_by_time(tmp_path):
     assert max(abs(pair.offset_ns) for pair in pairs) < 70_000_000
 
 
-def test_pairs_end_with_the_shorter_video(tmp_path):
+def test_pairs_end_with_the_shorter_video_and_visible_frames_left_out_are_told(tmp_path, capsys):
     short = write_video(tmp_path / 'short.mp4', 4, 30, 10)
     long = write_video(tmp_path / 'long.mp4', 8, 30, 10)
     assert len(list(open_pairs(long, short))) == 4
+    assert capsys.readouterr().err == ''
     assert len(list(open_pairs(short, long))) == 4
+    assert "long.mp4': the last 4 of 8 frames are left out" in capsys.readouterr().err
 
 
 def test_a_rate_for_videos_is_refused(tmp_path):
