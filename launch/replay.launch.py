@@ -7,6 +7,8 @@ Play a bag through the fusion node and record what comes out.
 Everything runs on the bag's clock and ends two seconds after the bag does.
 """
 
+from pathlib import PurePosixPath
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -19,9 +21,11 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 LAST_IMAGES_S = 2.0
@@ -37,8 +41,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 'topics',
-                default_value='/fused/image /fused/camera_info /fusion_node/status',
-                description='topics to record, separated by spaces',
+                default_value='',
+                description='topics to record, separated by spaces; empty: fused_topic, '
+                'camera_info beside it and the status of the node',
             ),
             DeclareLaunchArgument(
                 'rate', default_value='1.0', description='pace, 0.5 plays half as fast'
@@ -75,13 +80,14 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def recorder_and_player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return the two ``ros2 bag`` processes; the end of the player ends all."""
+    """Return the two ``ros2 bag`` processes; the end of the player or the node ends all."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
     # A pattern: positional topics are gone from Lyrical, --topics is not there in Humble.
-    pattern = f'^({"|".join(value("topics").split())})$'
+    topics = value('topics').split() or fused_topics(value('namespace'), value('fused_topic'))
+    pattern = f'^({"|".join(topics)})$'
     record = ['ros2', 'bag', 'record', '--output', value('output'), '--regex', pattern]
     play = ['ros2', 'bag', 'play', value('bag'), '--clock', '100']
     play += ['--rate', value('rate'), '--delay', value('delay')]
@@ -95,4 +101,19 @@ def recorder_and_player(context: LaunchContext) -> list[LaunchDescriptionEntity]
         ExecuteProcess(cmd=[*record, '--use-sim-time'], output='screen'),
         player,
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[ending])),
+        RegisterEventHandler(OnProcessExit(on_exit=fail_without_node)),
     ]
+
+
+def fused_topics(namespace: str, fused_topic: str) -> list[str]:
+    """Return the full names of what the node publishes."""
+    fused = PurePosixPath('/', namespace, fused_topic)
+    status = PurePosixPath('/', namespace, 'fusion_node', 'status')
+    return [str(fused), str(fused.with_name('camera_info')), str(status)]
+
+
+def fail_without_node(event: ProcessExited, context: LaunchContext) -> None:
+    """End with a failure when the node does before the bag: nothing would be recorded."""
+    if isinstance(event.action, Node) and not context.is_shutdown:
+        # An exception is the only way to an exit code other than 0.
+        raise RuntimeError(f'the fusion node ended with exit code {event.returncode}, see above')

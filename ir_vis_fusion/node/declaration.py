@@ -1,11 +1,13 @@
 """The parameter table as rclpy parameters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from ir_vis_fusion.config import flatten, Parameter, unflatten, unknown_name
 from ir_vis_fusion.errors import ConfigError
 from ir_vis_fusion.node.parameters import NodeSettings, TABLE
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
@@ -13,6 +15,7 @@ _CHANGEABLE = 'may change while the node runs'
 _FIXED = 'read when the node is configured: clean up and configure it again, or restart it'
 # Descriptors know no one-sided ranges.
 _UNBOUNDED = 2**31 - 1
+_OVERRIDES = 'qos_overrides.'
 
 
 def declare_settings(node: Node) -> NodeSettings:
@@ -32,7 +35,7 @@ def declare_settings(node: Node) -> NodeSettings:
     given = {name: value.value for name, value in node._parameter_overrides.items()}
     for name in given:
         # Those that rclpy declares itself (use_sim_time) are there already.
-        known = name in TABLE or node.has_parameter(name) or name.startswith('qos_overrides.')
+        known = name in TABLE or node.has_parameter(name) or name.startswith(_OVERRIDES)
         if not known:
             node.get_logger().warning(f'ignored: {unknown_name(name, TABLE)}')
     settings = unflatten(NodeSettings, {name: given[name] for name in given if name in TABLE})
@@ -41,6 +44,39 @@ def declare_settings(node: Node) -> NodeSettings:
         # refuse 20 for 20.0 with an exception that does not say what to do.
         node.declare_parameter(name, value, descriptor(TABLE[name]), ignore_override=True)
     return settings
+
+
+@contextmanager
+def checked_overrides(node: Node) -> Iterator[None]:
+    """
+    Say which QoS override is wrong, where rclpy finds out: when it makes a publisher.
+
+    Raises
+    ------
+    ConfigError
+        In place of the several exceptions of rclpy.
+
+    """
+    try:
+        yield
+    except (ParameterException, RuntimeError) as error:
+        if not node.context.ok():
+            raise
+        raise ConfigError(f'wrong value of a {_OVERRIDES}* parameter: {error}') from error
+
+
+def warn_of_unknown_overrides(node: Node, expected: Iterable[str]) -> None:
+    """Name QoS overrides that were given and have no effect; ``expected`` will be declared."""
+    declared = node.get_parameters_by_prefix('qos_overrides')
+    known = {*expected, *(f'{_OVERRIDES}{name}' for name in declared)}
+    for name in node._parameter_overrides:
+        if not name.startswith(_OVERRIDES) or name in known:
+            continue
+        if name.endswith('.subscription.reliability'):
+            remedy = f'{name!r} is no parameter, set qos.reliability, which is for both inputs'
+        else:
+            remedy = unknown_name(name, known)
+        node.get_logger().warning(f'ignored: {remedy}')
 
 
 def descriptor(row: Parameter) -> ParameterDescriptor:

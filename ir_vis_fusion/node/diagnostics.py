@@ -141,7 +141,7 @@ def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
     return sorted(problems, key=lambda problem: -problem.level)
 
 
-def key_values(now: Snapshot) -> dict[str, str]:
+def key_values(now: Snapshot, before: Snapshot) -> dict[str, str]:
     """Return all counters and measurements for the status message."""
     values: dict[str, object] = {'state': now.state, 'model': now.settings.model}
     for side in now.inputs:
@@ -165,7 +165,7 @@ def key_values(now: Snapshot) -> dict[str, str]:
         'latency_p95_ms': percentile(frames.latency_ms, 95),
         'processing_p50_ms': percentile(frames.processing_ms, 50),
         'processing_p95_ms': percentile(frames.processing_ms, 95),
-        'measured_offset_ms': now.measured_offset_ms,
+        'measured_offset_ms': _unmatched_offset_ms(now, before),
         'thermal_state': frames.thermal_state.value,
         'camera_info': now.camera_info,
     }
@@ -198,15 +198,9 @@ def _inputs(now: Snapshot) -> Iterator[Problem]:
 
 
 def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
-    if now.sync is None or before.sync is None:
-        return
-    news = {
-        name: count - vars(before.sync)[name]
-        for name, count in vars(now.sync).items()
-        if isinstance(count, int)
-    }
+    news = _news(now, before)
     if news['jumps']:
-        text = f'stamps jumped back {news["jumps"]} times, pairing started anew'
+        text = f'time jumped back {news["jumps"]} times, pairing started anew'
         yield Problem('jump', Level.WARN, text)
     if news['out_of_order']:
         text = f'{news["out_of_order"]} images dropped, their stamps went back'
@@ -214,9 +208,9 @@ def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
     if news['invalid_stamp']:
         text = f'{news["invalid_stamp"]} images dropped, the driver stamps them with 0'
         yield Problem('invalid_stamp', Level.WARN, text)
-    both = news['thermal_received'] > 1 and news['visible_received'] > 1
-    if both and not news['matched'] and now.measured_offset_ms is not None:
-        yield Problem('unmatched', Level.ERROR, _remedy(now.measured_offset_ms, now.settings.sync))
+    offset_ms = _unmatched_offset_ms(now, before)
+    if offset_ms is not None:
+        yield Problem('unmatched', Level.ERROR, _remedy(offset_ms, now.settings.sync))
     elif news['visible_unmatched'] > _LONELY * news['visible_received'] and _both_as_fast(news):
         text = (
             f'{news["visible_unmatched"]} of {news["visible_received"]} visible images found no '
@@ -224,6 +218,26 @@ def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
             'large ones unless it is given room (see the README), or sync.max_wait_ms is too short'
         )
         yield Problem('lonely', Level.WARN, text)
+
+
+def _news(now: Snapshot, before: Snapshot) -> Counter[str]:
+    """Return what the synchronizer counted between the two."""
+    if now.sync is None or before.sync is None:
+        return Counter()
+    return Counter(
+        {
+            name: count - vars(before.sync)[name]
+            for name, count in vars(now.sync).items()
+            if isinstance(count, int)
+        }
+    )
+
+
+def _unmatched_offset_ms(now: Snapshot, before: Snapshot) -> float | None:
+    """Return the measured offset while both cameras send and nothing matches, else None."""
+    news = _news(now, before)
+    both = news['thermal_received'] > 1 and news['visible_received'] > 1
+    return now.measured_offset_ms if both and not news['matched'] else None
 
 
 def _both_as_fast(news: Mapping[str, int]) -> bool:
@@ -234,17 +248,20 @@ def _both_as_fast(news: Mapping[str, int]) -> bool:
 def _remedy(offset_ms: float, sync: SynchronizerSettings) -> str:
     # Measured on the stamps as they came; the setting is added to them before pairing.
     apart_ms = offset_ms + sync.thermal_time_offset_ms
+    hold = sync.mode == 'hold_thermal'
+    limit = 'max_thermal_age_ms' if hold and apart_ms < 0 else 'max_offset_ms'
     text = (
         f'no pairs: thermal stamps are about {abs(apart_ms):.0f} ms '
-        f'{"after" if apart_ms > 0 else "before"} visible ones, more than sync.max_offset_ms '
-        f'({sync.max_offset_ms:g}) allows: '
+        f'{"after" if apart_ms > 0 else "before"} visible ones (right to about one thermal '
+        f'period), sync.{limit} allows {getattr(sync, limit):g}: '
     )
     if abs(apart_ms) > _OTHER_CLOCK_MS:
         return text + 'the cameras are stamped by different clocks, synchronise those'
-    return text + (
-        f'set sync.thermal_time_offset_ms to {-offset_ms:.0f}, or sync.mode to hold_thermal '
-        'where thermal is slow'
+    text += (
+        f'set sync.thermal_time_offset_ms to {-offset_ms:.0f} and see on something that moves '
+        'that no neighbours are paired'
     )
+    return text if hold else text + '; or sync.mode to hold_thermal where thermal is slow'
 
 
 def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:

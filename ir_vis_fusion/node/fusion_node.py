@@ -7,7 +7,12 @@ import traceback
 from typing import Any
 
 from ir_vis_fusion.errors import ConfigError, FusionError
-from ir_vis_fusion.node.declaration import changed_settings, declare_settings
+from ir_vis_fusion.node.declaration import (
+    changed_settings,
+    checked_overrides,
+    declare_settings,
+    warn_of_unknown_overrides,
+)
 from ir_vis_fusion.node.diagnostics import FrameStatistics, Snapshot
 from ir_vis_fusion.node.inputs import ImageInput
 from ir_vis_fusion.node.messages import camera_info_for, frame_from, image_from, stamp_ns
@@ -45,7 +50,8 @@ def _reported(
             transition(node)
         except FusionError as error:
             node.get_logger().error(str(error))
-            return TransitionCallbackReturn.FAILURE
+            # Not FAILURE, which would leave what the transition had made until then.
+            return TransitionCallbackReturn.ERROR
         except Exception:
             if node.context.ok():
                 node.get_logger().error(traceback.format_exc())
@@ -84,7 +90,7 @@ class FusionNode(LifecycleNode):
         self._pairing: Pairing | None = None
         self._worker: Worker | None = None
         self._inputs: list[ImageInput] = []
-        self._publishers: list[Publisher] = []
+        self._outputs: list[Publisher] = []
         self._info_subscription: Subscription | None = None
         self._camera_info: CameraInfo | None = None
         self._generation = 0
@@ -96,7 +102,7 @@ class FusionNode(LifecycleNode):
         self.create_service(Trigger, '~/reset', self._serve_reset)
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
-            post_callback=lambda jump: self._reset(),
+            post_callback=lambda jump: self._reset(clock_jumped=jump.delta.nanoseconds < 0),
         )
         # Steady time: with use_sim_time other timers stand still when the bag does.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -120,24 +126,26 @@ class FusionNode(LifecycleNode):
     def on_configure(self) -> None:
         """Load the network and offer the output."""
         self._predictor = self._make_predictor(self.settings)
-        self._pairing = Pairing(self.settings.sync)
         # Reliable matches both kinds of subscriber; few, because an old image is worth nothing.
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE
         )
         overriding = QoSOverridingOptions.with_default_policies()
-        self._publishers = [
-            self.create_publisher(kind, topic, qos, qos_overriding_options=overriding)
-            for kind, topic in ((Image, 'fused/image'), (CameraInfo, 'fused/camera_info'))
-        ]
+        with checked_overrides(self):
+            self._outputs = [
+                self.create_publisher(kind, topic, qos, qos_overriding_options=overriding)
+                for kind, topic in ((Image, 'fused/image'), (CameraInfo, 'fused/camera_info'))
+            ]
         self._state = 'inactive'
         self.get_logger().info(f'{self.settings.model} runs on {self._predictor.device}')
 
     @_reported
     def on_activate(self) -> None:
-        """Warm the network up and subscribe."""
+        """Warm the network up, subscribe and begin to count."""
         self._predictor.warm_up(*_WARM_UP_SIZE)
+        self._pairing, self._generation = Pairing(self.settings.sync), 0
         self._statistics = FrameStatistics()
+        self._reporter.start_anew()
         self._worker = Worker(self._fuse, 'fusion')
         self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
         visible = self._inputs[1].image_topic
@@ -148,13 +156,14 @@ class FusionNode(LifecycleNode):
             qos_profile_sensor_data,
         )
         self._watch_inputs()
+        expected = [name for camera in self._inputs for name in camera.overrides]
+        warn_of_unknown_overrides(self, expected)
         self._state = 'active'
 
     @_reported
     def on_deactivate(self) -> None:
         """Unsubscribe, keep the network."""
         self._unsubscribe()
-        self._pairing.reset()
         self._state = 'inactive'
 
     @_reported
@@ -184,9 +193,9 @@ class FusionNode(LifecycleNode):
 
     def _release(self) -> None:
         self._unsubscribe()
-        for publisher in self._publishers:
+        for publisher in self._outputs:
             self.destroy_publisher(publisher)
-        self._publishers = []
+        self._outputs = []
         self._predictor = self._pairing = self._camera_info = None
 
     def _watch_inputs(self) -> None:
@@ -225,16 +234,16 @@ class FusionNode(LifecycleNode):
         self._statistics.add_fused(fused, processing_ms, latency_ns / 1e6)
 
     def _publish(self, fused: FusedFrame, header: Header) -> None:
-        image_publisher, info_publisher = self._publishers
+        image_publisher, info_publisher = self._outputs
         image_publisher.publish(image_from(fused, header))
         if self._camera_info is not None:
             height, width = fused.image.shape[:2]
             info_publisher.publish(camera_info_for(self._camera_info, header, height, width))
 
-    def _reset(self) -> None:
+    def _reset(self, clock_jumped: bool = False) -> None:
         """Forget what belongs to an earlier time; the worker sees it by the generation."""
         if self._pairing is not None:
-            self._pairing.reset()
+            self._pairing.reset(clock_jumped)
         if self._worker is not None:
             self._worker.clear()
 

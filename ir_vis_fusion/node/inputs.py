@@ -4,6 +4,7 @@ from collections.abc import Callable
 import time
 from typing import Any
 
+from ir_vis_fusion.node.declaration import checked_overrides
 from ir_vis_fusion.node.diagnostics import InputSnapshot
 from ir_vis_fusion.node.messages import TRANSPORTS
 from ir_vis_fusion.node.parameters import NodeSettings
@@ -21,6 +22,8 @@ RELIABILITIES = {
     'reliable': ReliabilityPolicy.RELIABLE,
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
 }
+# Not reliability: the declared override would hold on to the first one mirrored.
+OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
 
 
 class ImageInput:
@@ -47,6 +50,8 @@ class ImageInput:
         self._name = name if transport == 'raw' else f'{self.image_topic}/compressed'
         self._topic = node.resolve_topic_name(self._name)
         self._type = TRANSPORTS[transport]
+        self._other_transport = 'compressed' if transport == 'raw' else 'raw'
+        self._other_topic = self.image_topic + ('/compressed' if transport == 'raw' else '')
         self._node = node
         self._role = role
         self._qos = settings.qos
@@ -55,15 +60,23 @@ class ImageInput:
         self._reliability = ''
         self._publishers = 0
         self._foreign_type = ''
+        self._publishers_elsewhere = 0
         self._offered: set[ReliabilityPolicy] = set()
         self._incompatible = 0
         self._last_s: float | None = None
+
+    @property
+    def overrides(self) -> list[str]:
+        """The parameters that change the QoS, declared when the topic is subscribed."""
+        kinds = (kind.name.lower() for kind in OVERRIDABLE)
+        return [f'qos_overrides.{self._topic}.subscription.{kind}' for kind in kinds]
 
     def watch(self) -> None:
         """Look at the publishers and subscribe as they offer."""
         infos = self._node.get_publishers_info_by_topic(self._name)
         wanted_type = f'sensor_msgs/msg/{self._type.__name__}'
         self._publishers = len(infos)
+        self._publishers_elsewhere = 0 if infos else self._node.count_publishers(self._other_topic)
         foreign = [info.topic_type for info in infos if info.topic_type != wanted_type]
         self._foreign_type = foreign[0] if foreign else ''
         self._offered = {
@@ -98,21 +111,21 @@ class ImageInput:
 
     def _subscribe(self, reliability: str) -> None:
         self.close()
-        self._subscription = self._node.create_subscription(
-            self._type,
-            self._name,
-            self._receive,
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST,
-                depth=self._qos.depth,
-                reliability=RELIABILITIES[reliability],
-            ),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._count_incompatible),
-            # Not reliability: the declared override would hold on to the first one mirrored.
-            qos_overriding_options=QoSOverridingOptions(
-                [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
-            ),
-        )
+        with checked_overrides(self._node):
+            self._subscription = self._node.create_subscription(
+                self._type,
+                self._name,
+                self._receive,
+                QoSProfile(
+                    history=HistoryPolicy.KEEP_LAST,
+                    depth=self._qos.depth,
+                    reliability=RELIABILITIES[reliability],
+                ),
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=self._count_incompatible
+                ),
+                qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
+            )
         self._reliability = reliability
         self._node.get_logger().info(f'{self._role.value}: {self._topic}, {reliability}')
 
@@ -124,6 +137,11 @@ class ImageInput:
         self._incompatible += event.total_count_change
 
     def _fault(self) -> str:
+        if self._publishers_elsewhere:
+            return (
+                f'nothing on {self._topic}, but {self._other_topic} is published: set '
+                f'{self._role.value}_transport to {self._other_transport}'
+            )
         if self._foreign_type:
             return (
                 f'{self._topic} carries {self._foreign_type}: set {self._role.value}_transport '

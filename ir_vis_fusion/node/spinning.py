@@ -8,6 +8,7 @@ import threading
 from ir_vis_fusion.errors import ConfigError
 from ir_vis_fusion.node.fusion_node import FusionNode
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
@@ -18,7 +19,7 @@ def run(arguments: Sequence[str] | None, signals: socket.socket) -> int:
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # RCLError: wrong ROS arguments or parameter file
-        sys.stderr.write(f'fusion_node: {error}\n')
+        sys.stderr.write(f'fusion_node: unknown or wrong ROS arguments: {error}\n')
         return 1
     threading.Thread(target=_shut_down_on, args=(signals,), daemon=True).start()
     node = None
@@ -29,7 +30,7 @@ def run(arguments: Sequence[str] | None, signals: socket.socket) -> int:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
-    except ConfigError as error:
+    except (ConfigError, ParameterException) as error:  # the latter of use_sim_time
         get_logger('fusion_node').error(str(error))
         return 1
     except ExternalShutdownException:

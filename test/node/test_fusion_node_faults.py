@@ -199,10 +199,13 @@ def test_a_clock_that_jumps_back_resets_the_predictor(rig: Any) -> None:
     rig.fuse_a_pair()
     resets = rig.predictor.resets
 
+    rig.statuses.clear()
     clock.publish(Clock(clock=Time(sec=900)))
-    rig.spin_until(lambda: rig.node.get_clock().now().nanoseconds == 900 * 10**9)
+    rig.spin_until(lambda: rig.told('time jumped back 1 times, pairing started anew'))
     rig.fuse_a_pair()
 
+    assert rig.node.get_clock().now().nanoseconds == 900 * 10**9
+    assert rig.value('jumps') == '1'
     assert rig.predictor.resets == resets + 1
 
 

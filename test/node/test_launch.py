@@ -171,36 +171,73 @@ def test_the_node_runs_fuses_and_ends_cleanly_when_launched(rig: Any, weights: P
     assert process.returncode == 0, output
 
 
-def test_replay_plays_and_records_with_ros2_bag_and_ends_with_the_bag(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a ``ros2`` in place that writes its arguments to the returned file."""
     log = tmp_path / 'calls'
     stub = tmp_path / 'bin' / 'ros2'
     stub.parent.mkdir()
     stub.write_text(STUB.format(log=log))
     stub.chmod(0o755)
     monkeypatch.setenv('PATH', f'{stub.parent}{os.pathsep}{os.environ["PATH"]}')
+    return log
 
+
+@pytest.mark.parametrize(
+    ('arguments', 'topics'),
+    [
+        (['topics:=/fused/image /other'], '/fused/image|/other'),
+        ([], '/fused/image|/fused/camera_info|/fusion_node/status'),
+        (
+            ['namespace:=robot', 'fused_topic:=out/image'],
+            '/robot/out/image|/robot/out/camera_info|/robot/fusion_node/status',
+        ),
+        (
+            ['namespace:=/robot', 'fused_topic:=/out/image'],
+            '/out/image|/out/camera_info|/robot/fusion_node/status',
+        ),
+    ],
+)
+def test_replay_plays_and_records_with_ros2_bag_and_ends_with_the_bag(
+    weights: Path, calls: Path, arguments: list[str], topics: str
+) -> None:
     process = start(
         'replay.launch.py',
         'bag:=night',
         'output:=fused_night',
         'rate:=0.5',
-        'topics:=/fused/image /other',
         f'model:={weights}',
+        *arguments,
     )
     try:
         output, _ = process.communicate(timeout=40)
     finally:
         process.kill()
 
-    assert sorted(log.read_text().splitlines()) == [
+    assert sorted(calls.read_text().splitlines()) == [
         'bag play night --clock 100 --rate 0.5 --delay 5.0',
-        'bag record --output fused_night --regex ^(/fused/image|/other)$ --use-sim-time',
+        f'bag record --output fused_night --regex ^({topics})$ --use-sim-time',
     ]
     assert '[fusion_node-1]: process has finished cleanly' in output
     assert 'Traceback' not in output
     assert process.returncode == 0, output
+
+
+def test_replay_fails_when_the_node_cannot_start_and_plays_no_further(
+    calls: Path,
+) -> None:
+    stub = calls.parent / 'bin' / 'ros2'
+    stub.write_text('#!/bin/sh\nexec sleep 60\n')
+
+    process = start('replay.launch.py', 'bag:=night', 'model:=/nowhere.safetensors')
+    try:
+        output, _ = process.communicate(timeout=40)
+    finally:
+        process.kill()
+
+    assert "model '/nowhere.safetensors' is neither a file" in output
+    assert 'the fusion node ended with exit code 1' in output
+    assert process.returncode == 1, output
 
 
 def start(name: str, *arguments: str) -> subprocess.Popen:

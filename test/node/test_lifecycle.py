@@ -50,6 +50,44 @@ def test_cleaning_up_frees_the_predictor_and_the_output(rig: Any) -> None:
     assert rig.predictor is not first
 
 
+def test_all_counters_start_anew_when_the_node_is_activated_again(rig: Any) -> None:
+    node = rig.start()
+    rig.fuse_a_pair()
+    rig.stamp_ns -= 60 * 10**9
+    rig.spin_until(lambda: int(rig.value('matched')) > 9, rig.publish_pair)
+    assert rig.value('jumps') == '1'
+    resets = rig.predictor.resets
+
+    node.trigger_deactivate()
+    node.trigger_activate()
+    rig.statuses.clear()
+    rig.await_cameras()
+
+    counters = 'thermal_received visible_received matched thermal_unmatched jumps published'
+    assert {rig.value(name) for name in counters.split()} == {'0'}
+    rig.fuse_a_pair()
+    rig.spin_until(lambda: rig.value('published') != '0')
+    assert int(rig.value('matched')) < 10
+    assert not rig.told('no pairs')
+    assert not rig.told('jumped')
+    # The warm-up of the real predictor ends with a reset.
+    assert (len(rig.predictor.warm_ups), rig.predictor.resets) == (2, resets)
+
+
+def test_parameters_may_be_set_right_after_a_configuration_that_failed(rig: Any) -> None:
+    from rclpy.parameter import Parameter
+
+    node = rig.make_node(
+        *('-p', 'qos_overrides./fused/camera_info.publisher.reliability:=relable'),
+        autostart=False,
+    )
+    node.trigger_configure()
+    rig.listen()
+    rig.spin_until_status('unconfigured')
+
+    assert node.set_parameters([Parameter('qos.depth', value=2)])[0].successful
+
+
 def test_weights_that_cannot_be_loaded_leave_the_node_unconfigured(
     rig: Any, capfd: pytest.CaptureFixture
 ) -> None:
@@ -90,3 +128,14 @@ def test_an_active_node_shuts_down_by_its_lifecycle(rig: Any) -> None:
     node.trigger_shutdown()
 
     rig.spin_until(lambda: not rig.tester.count_publishers('fused/image'))
+
+
+def test_a_node_that_was_never_configured_shuts_down_and_goes_on_telling_its_state(
+    rig: Any,
+) -> None:
+    node = rig.make_node(autostart=False)
+
+    node.trigger_shutdown()
+    rig.listen()
+
+    rig.spin_until_status('finalized')

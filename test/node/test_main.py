@@ -123,6 +123,20 @@ def test_everything_that_prevents_a_start_ends_it_with_one_message_and_no_traceb
         ],
         "device 'cuda:99' is not there": ['-p', f'model:={weights}', '-p', 'device:=cuda:99'],
         'broken.yaml': ['--params-file', str(broken)],
+        "ROS arguments: ['--bogus']": ['--bogus'],
+        "'use_sim_time' to '1'": ['-p', 'use_sim_time:=1'],
+        "publisher.depth' to 'abc'": [
+            *('-p', f'model:={weights}'),
+            *('-p', 'qos_overrides./fused/image.publisher.depth:=abc'),
+        ],
+        'policy `reliability`: `relable`': [
+            *('-p', f'model:={weights}'),
+            *('-p', 'qos_overrides./fused/image.publisher.reliability:=relable'),
+        ],
+        "subscription.depth' to 'many'": [
+            *('-p', f'model:={weights}', '-p', 'qos.reliability:=reliable'),
+            *('-p', 'qos_overrides./thermal/image_raw.subscription.depth:=many'),
+        ],
     }
     processes = {words: start(*arguments) for words, arguments in cases.items()}
 

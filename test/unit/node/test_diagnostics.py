@@ -88,6 +88,39 @@ def test_the_remedy_adds_to_the_offset_that_is_set_already() -> None:
     assert 'set sync.thermal_time_offset_ms to -250' in texts(now)
 
 
+@pytest.mark.parametrize(
+    ('offset_ms', 'limit'),
+    [
+        (-400.0, 'sync.max_thermal_age_ms allows 250'),
+        (90.0, 'sync.max_offset_ms allows'),
+    ],
+)
+def test_where_thermal_is_held_the_remedy_names_what_limits_there(
+    offset_ms: float, limit: str
+) -> None:
+    settings = unflatten(NodeSettings, {'sync.mode': 'hold_thermal'})
+    counts = SynchronizerCounters(thermal_received=30, visible_received=30)
+    now = dataclasses.replace(GOOD, settings=settings, sync=counts, measured_offset_ms=offset_ms)
+
+    text = texts(now)
+
+    assert limit in text
+    assert 'right to about one thermal period' in text
+    assert f'set sync.thermal_time_offset_ms to {-offset_ms:.0f}' in text
+    assert 'sync.mode' not in text
+
+
+def test_the_measured_offset_is_told_only_while_nothing_matches() -> None:
+    now = dataclasses.replace(GOOD, measured_offset_ms=1.234)
+    alone = dataclasses.replace(
+        now, sync=SynchronizerCounters(thermal_received=60, visible_received=60, matched=30)
+    )
+
+    assert key_values(now, BEFORE)['measured_offset_ms'] == ''
+    assert key_values(alone, now)['measured_offset_ms'] == '1.23'
+    assert key_values(alone, alone)['measured_offset_ms'] == ''
+
+
 def test_many_visible_images_without_a_partner_are_named() -> None:
     counts = SynchronizerCounters(
         thermal_received=28, visible_received=30, matched=18, visible_unmatched=12
@@ -120,7 +153,7 @@ def test_a_fault_is_named_only_in_the_period_in_which_it_was_counted() -> None:
 
     assert '2 pairs failed (visible_empty 2): visible: no' in texts(now)
     assert 'failed' not in texts(dataclasses.replace(now), before=now)
-    assert key_values(now)['failed_visible_empty'] == '2'
+    assert key_values(now, BEFORE)['failed_visible_empty'] == '2'
 
 
 def test_failures_without_a_single_success_are_an_error() -> None:
@@ -186,11 +219,11 @@ def test_percentiles_are_nearest_rank() -> None:
 
 
 def test_key_values_are_text_with_all_counters() -> None:
-    values = key_values(dataclasses.replace(GOOD, dropped=3, measured_offset_ms=1.234))
+    values = key_values(dataclasses.replace(GOOD, dropped=3), BEFORE)
 
     assert values['matched'] == '30'
     assert values['published'] == '30'
     assert values['dropped_busy'] == '3'
-    assert values['measured_offset_ms'] == '1.23'
+    assert values['offset_mean_ms'] == '0.00'
     assert values['latency_p50_ms'] == ''
     assert all(isinstance(value, str) for value in values.values())

@@ -38,6 +38,28 @@ def test_the_offset_is_measured_where_nothing_matches() -> None:
     assert pairing.measured_offset_ms() == pytest.approx(5000)
 
 
+def test_with_the_visible_image_first_the_offset_is_right_to_a_thermal_period() -> None:
+    pairing = Pairing(SynchronizerSettings())
+
+    for index in range(10):
+        stamp_ns = START_NS + index * 33 * MS
+        pairing.add(Role.VISIBLE, stamp_ns, f'visible {index}')
+        pairing.add(Role.THERMAL, stamp_ns + 5000 * MS, f'thermal {index}')
+
+    assert pairing.measured_offset_ms() == pytest.approx(5000 - 33)
+
+
+def test_a_jump_of_the_clock_is_counted_once_and_a_reset_is_not() -> None:
+    pairing = Pairing(SynchronizerSettings())
+    feed(pairing, 5, offset_ms=0)
+
+    pairing.reset(clock_jumped=True)
+    feed(pairing, 5, offset_ms=0)
+    pairing.reset()
+
+    assert pairing.counters().jumps == 1
+
+
 def test_a_reset_raises_the_generation_and_forgets_the_offset() -> None:
     pairing = Pairing(SynchronizerSettings())
     (before, *_) = feed(pairing, 5, offset_ms=0)
