@@ -202,7 +202,7 @@ class PredictorSettings(Settings):
     device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
     cpu_threads: int = setting(
         0,
-        'threads of the network on the CPU, 0: OMP_NUM_THREADS or half of the cores',
+        'threads of the network on the CPU, 0: as many as there are cores',
         minimum=0,
         maximum=256,
     )

@@ -16,10 +16,7 @@ _M_MMAP_THRESHOLD = -3
 
 def prepare_process() -> None:
     """
-    Leave half of the cores to others, let waiting threads sleep, use freed memory again.
-
-    On two cores that also serve cameras and middleware, one thread fused a 640x480 frame in 15 ms
-    and two in 17; OMP_NUM_THREADS is set unless the user has set it.
+    Let waiting threads sleep and freed memory be used again.
 
     OpenMP's threads spin while they wait for each other; where other processes want the same
     cores, two of them were a hundred times slower than one on small operations. OMP_WAIT_POLICY
@@ -29,7 +26,6 @@ def prepare_process() -> None:
     faults for a 640x480 frame, which cost more than the network, and 10 with these thresholds.
     Other C libraries are left alone.
     """
-    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 2) // 2)))
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     if not sys.platform.startswith('linux'):
         return
