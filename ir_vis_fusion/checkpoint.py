@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-import difflib
 import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from ir_vis_fusion.errors import CheckpointError, ConfigError
+from ir_vis_fusion.errors import CheckpointError, ConfigError, nearest
 
 if TYPE_CHECKING:
     from torch import nn, Tensor
@@ -71,8 +70,7 @@ def resolve(model: str) -> Path:
     path = Path(model).expanduser()
     if path.is_file():
         return path
-    near = difflib.get_close_matches(model, names, n=1, cutoff=0.5)
-    hint = f', did you mean {near[0]!r}?' if near else ''
+    hint = nearest(model, names)
     raise CheckpointError(f'model {model!r} is neither a file nor a shipped name{hint}{_advice()}')
 
 

@@ -9,12 +9,11 @@ the table in the README are all derived from :func:`parameter_table`.
 from collections.abc import Iterable, Mapping
 import dataclasses
 from dataclasses import dataclass
-import difflib
 import math
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ir_vis_fusion.errors import ConfigError
+from ir_vis_fusion.errors import ConfigError, nearest
 
 T = TypeVar('T')
 
@@ -276,8 +275,7 @@ def unflatten(settings: type[T], values: Mapping[str, Any], where: str = '') -> 
 
 def unknown_name(name: str, known: Iterable[str]) -> str:
     """Return the message for an unknown name, with the nearest known one."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f'unknown parameter {name!r}' + (f', did you mean {near[0]!r}?' if near else '')
+    return f'unknown parameter {name!r}{nearest(name, known)}'
 
 
 def nested_to_dotted(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

@@ -4,6 +4,16 @@ All errors of the package: one class a room, under one base.
 A message names the value that was wrong, what was expected and what to do about it.
 """
 
+from collections.abc import Iterable
+import difflib
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``, did you mean 'NAME'?`` with the most similar known name, '' without one."""
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return f', did you mean {by_lower[near[0]]!r}?' if near else ''
+
 
 class FusionError(Exception):
     """Base of every error that this package raises on purpose."""

@@ -7,12 +7,11 @@ tower nor open_clip to know what a sentence means.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import difflib
 import json
 from pathlib import Path
 from typing import Protocol
 
-from ir_vis_fusion.errors import GuidanceError
+from ir_vis_fusion.errors import GuidanceError, nearest
 from ir_vis_fusion.guidance.clip import unit
 from ir_vis_fusion.guidance.weights import THREE_WAYS_TO_TEXT
 import torch
@@ -57,8 +56,7 @@ class EmbeddingBank:
         rows = {name: row for row, name in enumerate(self.names)}
         for sentence in sentences:
             if sentence not in rows:
-                near = difflib.get_close_matches(sentence, self.names, n=1, cutoff=0.5)
-                hint = f', did you mean {near[0]!r}?' if near else ''
+                hint = nearest(sentence, self.names)
                 raise GuidanceError(
                     f'{sentence!r} is not in the embedding bank of {len(self.names)} names'
                     f'{hint}; for new sentences {THREE_WAYS_TO_TEXT}'

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 import copy
-import difflib
 from typing import Any
 
-from ir_vis_fusion.errors import ConfigError
+from ir_vis_fusion.errors import ConfigError, nearest
 from ir_vis_fusion.models.clipfusion import CLIPFusion
 from ir_vis_fusion.models.ldfusion import LDFusion
 from ir_vis_fusion.models.mgfusion import MGFusion
@@ -35,8 +34,7 @@ def build(name: str, config: Mapping[str, Any]) -> nn.Module:
 
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.4)
-        hint = f', did you mean {near[0]!r}?' if near else ''
+        hint = nearest(name, MODELS)
         raise ConfigError(f'unknown model {name!r}{hint} (there are: {", ".join(MODELS)})')
     try:
         return MODELS[name](**config)

@@ -6,6 +6,7 @@ normalisation layers a pixel depends only on its neighbourhood, so that video do
 when something bright enters the scene, and every frame size is taken.
 """
 
+from ir_vis_fusion.models.blocks import pad_to_multiple
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -112,7 +113,7 @@ class Student(nn.Module):
 
         """
         height, width = vis_y.shape[-2:]
-        sources = self._pad(torch.cat((vis_y, ir), dim=1))
+        sources = pad_to_multiple(torch.cat((vis_y, ir), dim=1), self.factor)
         blocks = functional.pixel_unshuffle(sources, self.factor)
         maps = self.body(blocks) if guidance is None else self._guided(blocks, guidance)
         # Under autocast the last step in float32: bfloat16 has 8 bits below 1.
@@ -146,10 +147,3 @@ class Student(nn.Module):
             gamma, beta = modulation.chunk(2, 1)
             blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
         return last(blocks)
-
-    def _pad(self, image: Tensor) -> Tensor:
-        bottom = -image.shape[-2] % self.factor
-        right = -image.shape[-1] % self.factor
-        if not (bottom or right):
-            return image
-        return functional.pad(image, (0, right, 0, bottom), mode='replicate')

@@ -13,12 +13,11 @@ buffer: the ``array.array`` of a received message is writable, ``bytes`` are not
 copy into a tensor that is there already.
 """
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import cv2
-from ir_vis_fusion.errors import EncodingError
+from ir_vis_fusion.errors import EncodingError, nearest
 from ir_vis_fusion.types import CompressedImage, Frame, PixelEncoding, RawImage, Role
 import numpy as np
 
@@ -152,13 +151,11 @@ def _unpack(image: RawImage) -> tuple[np.ndarray, PixelEncoding]:
             )
         rows = image.height * 3 // 2 if image.encoding == 'nv12' else image.height
         return _convert(_view(image, rows, channels, 'u1'), code), _RGB
-    known = {name.lower(): name for name in SUPPORTED_ENCODINGS}
-    near = difflib.get_close_matches(image.encoding.lower(), known, n=1, cutoff=0.5)
     raise EncodingError(
         'unknown_encoding',
         f'encoding {image.encoding!r} is not supported'
-        + (f', did you mean {known[near[0]]!r}?' if near else '')
-        + f'; supported are {", ".join(sorted(SUPPORTED_ENCODINGS))}',
+        f'{nearest(image.encoding, SUPPORTED_ENCODINGS)}; '
+        f'supported are {", ".join(sorted(SUPPORTED_ENCODINGS))}',
     )
 
 
