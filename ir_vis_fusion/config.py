@@ -17,6 +17,9 @@ from ir_vis_fusion.errors import ConfigError, nearest
 
 T = TypeVar('T')
 
+# Names of CLIP models that bring their weights.
+HUB = 'hf-hub:'
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -178,7 +181,9 @@ class ThermalSettings(Settings):
 class ClipSettings(Settings):
     """Which CLIP: a model of open_clip with published weights, or with those of a file."""
 
-    name: str = setting('ViT-B-16-quickgelu', "open_clip's name of the model, or hf-hub:ORG/REPO")
+    name: str = setting(
+        'ViT-B-16-quickgelu', "open_clip's name of the CLIP model, or hf-hub:ORG/REPO"
+    )
     pretrained: str = setting('', "open_clip's tag of published weights (openai, say)")
     file: str = setting(
         '', 'path of a .safetensors file with the weights; it may hold one tower alone'
@@ -188,6 +193,30 @@ class ClipSettings(Settings):
         """Weights come from one place."""
         if self.pretrained and self.file:
             yield (f'give pretrained or file, not both: got {self.pretrained!r} and {self.file!r}')
+
+    @property
+    def has_weights(self) -> bool:
+        """Say whether a CLIP is named at all; without weights there is none."""
+        return bool(self.pretrained or self.file) or self.name.startswith(HUB)
+
+
+@dataclass(frozen=True)
+class GuidanceSettings(Settings):
+    """What CLIP tells networks that take its features; without it they run all the same."""
+
+    clip: ClipSettings = group(ClipSettings)
+    bank: str = setting(
+        '',
+        'embedding bank, FILE or FILE#TENSOR: knows the vectors of prompts and, with an image '
+        'tower, describes the scene',
+    )
+    period_s: float = setting(
+        1.0,
+        'how often CLIP looks at the scene of a live stream',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -207,6 +236,7 @@ class PredictorSettings(Settings):
     )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
+    guidance: GuidanceSettings = group(GuidanceSettings)
 
 
 @dataclass(frozen=True)
@@ -218,9 +248,15 @@ class FrameSettings(Settings):
     )
     strength: float = setting(
         1.0,
-        'share of the fused luma in the result, 0: visible only',
+        'share of the fused image in the result, 0: visible only',
         minimum=0.0,
         maximum=1.0,
+        live=True,
+    )
+    prompt: str = setting(
+        '',
+        'sentence that guides a network which takes text; empty: what image tower and '
+        'guidance.bank say of the scene, if both are there',
         live=True,
     )
 

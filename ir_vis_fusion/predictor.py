@@ -5,15 +5,19 @@ The node, ``ivf fuse``, the demo and the validation of the training all call
 :class:`FusionPredictor`, so that what is measured is what runs on the robot.
 """
 
+from collections.abc import Callable
+
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve
-from ir_vis_fusion.config import FrameSettings, PredictorSettings
-from ir_vis_fusion.errors import DeviceError
-from ir_vis_fusion.preprocessing.color import luma, recombine
+from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
+from ir_vis_fusion.errors import DeviceError, GuidanceError
+from ir_vis_fusion.guidance.guide import Guide, Wanted
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
     FusedFrame,
+    GuidanceState,
     PixelEncoding,
     ThermalState,
 )
@@ -28,10 +32,21 @@ class FusionPredictor:
     """
     Fuse frame pairs with one network on one device.
 
-    ``settings`` say what is built (weights, device, thermal normalisation); another model or
-    device means another predictor. What may differ from frame to frame is given to
+    ``settings`` say what is built (weights, device, thermal normalisation, CLIP); another model
+    or device means another predictor. What may differ from frame to frame is given to
     :meth:`predict`. The thermal range is smoothed from frame to frame, so one predictor serves
     one pair of cameras, from one thread at a time.
+
+    Parameters
+    ----------
+    settings
+        What is built.
+    tower
+        Maps images (B, 3 or 1, H, W) float in [0, 1] to unit features (B, E); None: the image
+        tower of ``settings.guidance.clip``, where that has weights and the network takes features.
+    background
+        For live streams: CLIP looks at the scene in a thread, every ``guidance.period_s``, and a
+        frame takes what is known then. Otherwise at every frame, before it is fused.
 
     Raises
     ------
@@ -39,10 +54,17 @@ class FusionPredictor:
         Where the weights are missing, damaged or made for another network.
     DeviceError
         Where the device is unknown or not there.
+    GuidanceError
+        Where CLIP or the embedding bank cannot be had or belong to another network.
 
     """
 
-    def __init__(self, settings: PredictorSettings) -> None:
+    def __init__(
+        self,
+        settings: PredictorSettings,
+        tower: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        background: bool = False,
+    ) -> None:
         self.settings = settings
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
@@ -52,11 +74,49 @@ class FusionPredictor:
         self._normalizer = ThermalNormalizer(settings.thermal)
         self._ffc = FfcDetector()
         self._encoding = PixelEncoding(settings.output_encoding)
+        self._guide = self._make_guide(tower, background) if self._model.guidance else None
+
+    @property
+    def guidance_note(self) -> str:
+        """Say what is missing for guidance, or has no effect; empty where all is well."""
+        if self._guide is not None:
+            return self._guide.note
+        if self.settings.guidance == GuidanceSettings():
+            return ''
+        return f'guidance.* has no effect: {self.checkpoint.name} takes no features of CLIP'
+
+    def guidance_state(self) -> GuidanceState:
+        """Return what guides the network now; from any thread."""
+        return self._guide.state() if self._guide is not None else GuidanceState()
+
+    def check(self, frame_settings: FrameSettings) -> None:
+        """
+        Raise GuidanceError where the prompt cannot be followed.
+
+        A prompt that can be is encoded here, which may take seconds for the first one, so that no
+        frame waits for that.
+        """
+        prompt = frame_settings.prompt
+        if not prompt:
+            return
+        if self._guide is None or not self._guide.takes_text:
+            raise GuidanceError(
+                f'prompt {prompt!r}: {self.checkpoint.name} takes no text; leave it empty, or '
+                'take a model that does (`ivf models` shows it)'
+            )
+        self._guide.encode(prompt)
 
     def reset(self) -> None:
         """Forget what was learnt from earlier frames; call it when time jumps."""
         self._normalizer.reset()
         self._ffc.reset()
+        if self._guide is not None:
+            self._guide.reset()
+
+    def close(self) -> None:
+        """End the thread of a predictor that was made with ``background``."""
+        if self._guide is not None:
+            self._guide.close()
 
     def warm_up(self, height: int, width: int) -> None:
         """Fuse one pair of that size, so that the first real one is not the slow one."""
@@ -85,7 +145,7 @@ class FusionPredictor:
             frozen=thermal_state is not ThermalState.LIVE,
         )
         if frame_settings.enable and thermal_state is not ThermalState.FLAT:
-            fused = self._fuse(visible, ir, pair.visible.encoding, frame_settings.strength)
+            fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
         else:
             fused = visible
         return FusedFrame(
@@ -97,27 +157,33 @@ class FusionPredictor:
             thermal_state=thermal_state,
         )
 
-    @torch.inference_mode()
-    def fuse_luma(self, vis_y: torch.Tensor, ir: torch.Tensor) -> torch.Tensor:
-        """
-        Run the network alone: (H, W) float32 luma and infrared in [0, 1] → fused (H, W).
-
-        An infrared image of another size is resized to the visible one.
-        """
-        vis_y = vis_y[None, None]
-        ir = ir[None, None]
-        if ir.shape != vis_y.shape:
-            ir = F.interpolate(ir, size=vis_y.shape[-2:], mode='bilinear', align_corners=False)
-        return self._model(vis_y, ir)[0, 0]
-
     def _fuse(
-        self, visible: torch.Tensor, ir: torch.Tensor, encoding: PixelEncoding, strength: float
+        self,
+        visible: torch.Tensor,
+        encoding: PixelEncoding,
+        ir: torch.Tensor,
+        settings: FrameSettings,
     ) -> torch.Tensor:
-        vis_y = luma(visible, encoding)
-        fused = self.fuse_luma(vis_y, ir)
-        if strength < 1.0:
-            fused = torch.lerp(vis_y, fused, strength)
-        return recombine(visible, vis_y, fused)
+        features = ()
+        if self._guide is not None:
+            features = self._guide.features(visible, encoding, ir, settings.prompt)
+        color = self._model.color
+        vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
+        ir = ir[None, None]
+        if ir.shape[-2:] != vis.shape[-2:]:
+            ir = F.interpolate(ir, size=vis.shape[-2:], mode='bilinear', align_corners=False)
+        fused = self._model(vis, ir, *features)
+        if settings.strength < 1.0:
+            fused = torch.lerp(vis, fused, settings.strength)
+        return from_rgb(fused, encoding) if color else recombine(visible, vis[0, 0], fused[0, 0])
+
+    def _make_guide(
+        self, tower: Callable[[torch.Tensor], torch.Tensor] | None, background: bool
+    ) -> Guide:
+        length = self._model.example_inputs(32, 32)[-1].shape[1]
+        clip = self.checkpoint.preprocessing.get('clip', {}).get('name', '')
+        wanted = Wanted(self._model.guidance, length, clip)
+        return Guide(self.settings.guidance, wanted, self.device, tower, background)
 
     def _upload(self, frame: Frame) -> torch.Tensor:
         image = frame.image

@@ -120,3 +120,18 @@ class FusedFrame:
     frame_id: str
     offset_ns: int
     thermal_state: ThermalState
+
+
+@dataclass(frozen=True)
+class GuidanceState:
+    """
+    What guides the network now.
+
+    ``in_force`` in words, ``none`` without; ``age_s`` of the look at the scene that it comes from;
+    ``failures`` counts looks that failed; ``fault`` is why the last one did, empty if it did not.
+    """
+
+    in_force: str = 'none'
+    age_s: float | None = None
+    failures: int = 0
+    fault: str = ''

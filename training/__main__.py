@@ -5,13 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 import sys
 
-from ir_vis_fusion.config import nested_to_dotted, read_yaml, unflatten
+from ir_vis_fusion.config import nested_to_dotted, read_yaml, Settings, unflatten
 from ir_vis_fusion.errors import ConfigError, FusionError
-from training.recipes import student
+from training import features
+from training.recipes import clipfusion, ldfusion, mgfusion, student, textfusion
 import yaml
 
 CONFIGS = Path(__file__).parent / 'configs'
-RECIPES = {'student': student}
+# Each has RecipeSettings and train(settings, command, dry_run).
+RECIPES = {
+    'cache-features': features,
+    'clipfusion': clipfusion,
+    'ldfusion': ldfusion,
+    'mgfusion': mgfusion,
+    'student': student,
+    'textfusion': textfusion,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         settings = read_settings(options.recipe, options.config, options.overrides)
-        command = ' '.join(('python3 -m training', options.recipe, *options.overrides))
-        RECIPES[options.recipe].train(settings, command, dry_run=options.dry_run)
+        RECIPES[options.recipe].train(settings, command_of(options), dry_run=options.dry_run)
     except FusionError as error:
         sys.stderr.write(f'training: {error}\n')
         return 1
@@ -35,7 +43,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='python3 -m training',
         description='Train a network. The folder of the image sets is taken from the variable '
-        'IR_VIS_FUSION_DATA. A run that was stopped goes on when it is started again.',
+        'IR_VIS_FUSION_DATA. A run that was stopped goes on when it is started again. Several '
+        'processes: `accelerate launch -m training ...`.',
     )
     parser.add_argument('recipe', choices=sorted(RECIPES))
     parser.add_argument(
@@ -51,7 +60,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def read_settings(recipe: str, config: Path | None, overrides: Sequence[str]) -> object:
+def command_of(options: argparse.Namespace) -> str:
+    """Return the command line as one would type it again."""
+    config = ['--config', str(options.config)] if options.config else []
+    return ' '.join(('python3 -m training', options.recipe, *options.overrides, *config))
+
+
+def read_settings(recipe: str, config: Path | None, overrides: Sequence[str]) -> Settings:
     """
     Build a recipe's settings from its file and the overrides of the command line.
 
@@ -67,7 +82,8 @@ def read_settings(recipe: str, config: Path | None, overrides: Sequence[str]) ->
         key, separator, value = override.partition('=')
         if not separator:
             raise ConfigError(f'override {override!r} must have the form key=value')
-        values[key] = yaml.safe_load(value)
+        # Nothing behind the = is the empty text, not YAML's null.
+        values[key] = yaml.safe_load(value) if value else ''
     return unflatten(RECIPES[recipe].RecipeSettings, values, where=path.name)
 
 

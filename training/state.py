@@ -1,8 +1,9 @@
 """
 The state of a run on disk: all that is needed to go on at the exact step.
 
-One safetensors file: tensors of the networks, the optimizer and the random generator, and the
-rest as JSON in its metadata. Nothing is pickled.
+One safetensors file: tensors of the networks and the optimizer, and the rest as JSON in its
+metadata. There is no random generator to keep: each step draws from its own
+(:class:`training.chance.Chance`). Nothing is pickled.
 """
 
 from collections.abc import Mapping
@@ -14,9 +15,8 @@ from ir_vis_fusion.errors import CheckpointError
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save
 import torch
-from torch import Generator, nn, Tensor
+from torch import nn, Tensor
 
-GENERATOR = 'generator'
 OPTIMIZER = 'optimizer'
 
 
@@ -24,11 +24,10 @@ def save_state(
     path: Path,
     networks: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    generator: Generator,
     facts: Mapping[str, Any],
 ) -> None:
     """Write the state; an existing file is replaced as a whole or not at all."""
-    tensors = {GENERATOR: generator.get_state()}
+    tensors: dict[str, Tensor] = {}
     for name, network in networks.items():
         tensors |= {f'{name}/{key}': value for key, value in network.state_dict().items()}
     for index, values in optimizer.state_dict()['state'].items():
@@ -42,7 +41,6 @@ def load_state(
     path: Path,
     networks: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    generator: Generator,
 ) -> dict[str, Any]:
     """
     Put a saved state back into place and return its facts.
@@ -57,7 +55,6 @@ def load_state(
         with safe_open(path, framework='pt') as file:
             facts = json.loads(file.metadata()['facts'])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        generator.set_state(tensors[GENERATOR])
         for name, network in networks.items():
             network.load_state_dict(_below(f'{name}/', tensors))
         slots: dict[int, dict[str, Tensor]] = {}

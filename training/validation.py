@@ -1,10 +1,10 @@
 """Validation by the package's own predictor: what is measured is what runs on the robot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ir_vis_fusion import metrics
-from ir_vis_fusion.config import PredictorSettings, ThermalSettings
+from ir_vis_fusion.config import GuidanceSettings, PredictorSettings, ThermalSettings
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.color import luma
 from ir_vis_fusion.types import PixelEncoding
@@ -21,9 +21,18 @@ ValidationSets = dict[str, list[ImagePair]]
 class Validator:
     """Fuses validation pairs with a checkpoint and measures the result as it would be saved."""
 
-    def __init__(self, checkpoint: Path, thermal: ThermalSettings, device: str) -> None:
-        settings = PredictorSettings(model=str(checkpoint), device=device, thermal=thermal)
-        self._predictor = FusionPredictor(settings)
+    def __init__(
+        self,
+        checkpoint: Path,
+        thermal: ThermalSettings,
+        device: str,
+        guidance: GuidanceSettings,
+        tower: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        settings = PredictorSettings(
+            model=str(checkpoint), device=device, thermal=thermal, guidance=guidance
+        )
+        self._predictor = FusionPredictor(settings, tower)
 
     def fuse(self, pair: ImagePair) -> Tensor:
         """Return the fused colour image, (H, W, 3) uint8 RGB."""

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ir_vis_fusion.cli.options import add_model_options
+from ir_vis_fusion.cli.options import add_predictor_options, frame_settings, predictor_settings
+from ir_vis_fusion.config import flatten
 from ir_vis_fusion.errors import EvaluationError
 
 
@@ -23,7 +24,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument('--bag', type=Path, help='rosbag2 (MCAP or sqlite3) or ROS 1 bag')
     parser.add_argument('--thermal-topic', help='guessed from types and names otherwise')
     parser.add_argument('--visible-topic', help='guessed from types and names otherwise')
-    add_model_options(parser)
+    add_predictor_options(parser)
     return parser
 
 
@@ -44,4 +45,5 @@ def run(options: argparse.Namespace) -> int:
         thermal_topic=options.thermal_topic,
         visible_topic=options.visible_topic,
     )
-    return run_demo(options.out, source, options.model, options.device)
+    chosen = flatten(predictor_settings(options)) | flatten(frame_settings(options))
+    return run_demo(options.out, source, chosen)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ir_vis_fusion.cli.options import add_clip_options, clip_settings
+from ir_vis_fusion.cli.options import add_bank_option, add_clip_options, clip_settings
 from ir_vis_fusion.cli.table import format_table
 
 
@@ -18,12 +18,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         'image tower must come from the same CLIP.',
     )
     parser.add_argument('image', type=Path, metavar='IMAGE', help='image file, colour or grey')
-    parser.add_argument(
-        '--bank',
-        required=True,
-        metavar='FILE[#TENSOR]',
-        help='embedding bank (see `ivf prompts encode`), and which tensor if it holds several',
-    )
+    add_bank_option(parser, required=True)
     parser.add_argument('--top', type=int, default=5, help='how many names')
     add_clip_options(parser)
     return parser
@@ -34,17 +29,16 @@ def run(options: argparse.Namespace) -> int:
     from ir_vis_fusion.guidance.clip import load_image_tower
     from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
     from ir_vis_fusion.predictor import select_device
+    from ir_vis_fusion.preprocessing.color import to_rgb
     from ir_vis_fusion.preprocessing.encodings import read_image
-    from ir_vis_fusion.types import PixelEncoding, Role
+    from ir_vis_fusion.types import Role
     import torch
 
     frame = read_image(options.image, Role.VISIBLE)
     bank = EmbeddingBank.load(options.bank)
     device = select_device(options.device)
     tower = load_image_tower(clip_settings(options), device)
-    pixels = torch.from_numpy(frame.image.copy()).to(device).permute(2, 0, 1)[None] / 255.0
-    if frame.encoding is PixelEncoding.BGR8:
-        pixels = pixels.flip(1)
+    pixels = to_rgb(torch.from_numpy(frame.image.copy()).to(device), frame.encoding)
     with torch.inference_mode():
         description = describe(tower(pixels), bank, options.top)
     rows = zip(description.names[0], description.probabilities[0].tolist(), strict=True)

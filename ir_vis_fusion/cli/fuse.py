@@ -2,9 +2,10 @@
 
 import argparse
 from pathlib import Path
+import sys
 from typing import Any
 
-from ir_vis_fusion.cli.options import add_model_options
+from ir_vis_fusion.cli.options import add_predictor_options, frame_settings, predictor_settings
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -20,17 +21,20 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         '--out', type=Path, required=True, help='image file, folder, or .mp4 for two videos'
     )
-    add_model_options(parser)
+    add_predictor_options(parser)
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     """Fuse and say what was written."""
-    from ir_vis_fusion.config import PredictorSettings
     from ir_vis_fusion.evaluation.fuse import fuse_files
     from ir_vis_fusion.predictor import FusionPredictor
 
-    predictor = FusionPredictor(PredictorSettings(model=options.model, device=options.device))
-    count = fuse_files(predictor, options.thermal, options.visible, options.out)
+    predictor = FusionPredictor(predictor_settings(options))
+    if predictor.guidance_note:
+        print(f'note: {predictor.guidance_note}', file=sys.stderr)
+    settings = frame_settings(options)
+    predictor.check(settings)
+    count = fuse_files(predictor, options.thermal, options.visible, options.out, settings)
     print(f'{count} fused image(s) written to {options.out}')
     return 0

@@ -2,21 +2,64 @@
 
 import argparse
 
-from ir_vis_fusion.config import ClipSettings
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model`` and ``--device``."""
-    parser.add_argument(
-        '--model',
-        default='student',
-        help='name of a shipped model (see `ivf models`) or path of a .safetensors checkpoint',
-    )
-    _add_device_option(parser)
+from ir_vis_fusion.config import ClipSettings, FrameSettings, GuidanceSettings, PredictorSettings
 
 
 def add_clip_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--clip``, ``--pretrained`` or ``--clip-file``, and ``--device``."""
+    _add_clip(parser)
+    _add_device_option(parser)
+
+
+def add_bank_option(parser: argparse._ActionsContainer, required: bool = False) -> None:
+    """Add ``--bank``."""
+    parser.add_argument(
+        '--bank',
+        default='',
+        required=required,
+        metavar='FILE[#TENSOR]',
+        help='embedding bank (see `ivf prompts encode`), and which tensor if it holds several',
+    )
+
+
+def add_predictor_options(parser: argparse.ArgumentParser) -> None:
+    """Add what :func:`predictor_settings` and :func:`frame_settings` read."""
+    parser.add_argument(
+        '--model',
+        default=PredictorSettings.model,
+        help='name of a shipped model (see `ivf models`) or path of a .safetensors checkpoint',
+    )
+    _add_device_option(parser)
+    group = parser.add_argument_group(
+        'guidance', 'for models that take features of CLIP; they run without it too'
+    )
+    _add_clip(group)
+    add_bank_option(group)
+    group.add_argument(
+        '--prompt',
+        default='',
+        metavar='SENTENCE',
+        help='guides models that take text; without it, what image tower and bank say',
+    )
+
+
+def predictor_settings(options: argparse.Namespace) -> PredictorSettings:
+    """Return what the options of :func:`add_predictor_options` mean."""
+    guidance = GuidanceSettings(clip=clip_settings(options), bank=options.bank)
+    return PredictorSettings(model=options.model, device=options.device, guidance=guidance)
+
+
+def frame_settings(options: argparse.Namespace) -> FrameSettings:
+    """Return what the options of :func:`add_predictor_options` mean for every frame."""
+    return FrameSettings(prompt=options.prompt)
+
+
+def clip_settings(options: argparse.Namespace) -> ClipSettings:
+    """Return what the options of :func:`add_clip_options` mean."""
+    return ClipSettings(options.clip, options.pretrained, options.clip_file)
+
+
+def _add_clip(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         '--clip',
         default=ClipSettings.name,
@@ -30,12 +73,6 @@ def add_clip_options(parser: argparse.ArgumentParser) -> None:
     weights.add_argument(
         '--clip-file', default='', metavar='FILE', help='.safetensors file with its weights'
     )
-    _add_device_option(parser)
-
-
-def clip_settings(options: argparse.Namespace) -> ClipSettings:
-    """Return what the options of :func:`add_clip_options` mean."""
-    return ClipSettings(options.clip, options.pretrained, options.clip_file)
 
 
 def _add_device_option(parser: argparse.ArgumentParser) -> None:

@@ -4,16 +4,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+from ir_vis_fusion.config import FrameSettings
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.sources import IMAGE_SUFFIXES, open_pairs, PairSource
 from ir_vis_fusion.evaluation.videos import VIDEO_SUFFIXES, VideoWriter
-from ir_vis_fusion.predictor import FusionPredictor
+from ir_vis_fusion.predictor import DEFAULT_FRAME_SETTINGS, FusionPredictor
 from ir_vis_fusion.preprocessing.encodings import write_image
 import numpy as np
 from tqdm import tqdm
 
 
-def fuse_files(predictor: FusionPredictor, thermal: Path, visible: Path, out: Path) -> int:
+def fuse_files(
+    predictor: FusionPredictor,
+    thermal: Path,
+    visible: Path,
+    out: Path,
+    settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+) -> int:
     """
     Fuse two images, folders or videos and write the results; returns their number.
 
@@ -47,7 +54,7 @@ def fuse_files(predictor: FusionPredictor, thermal: Path, visible: Path, out: Pa
 
     count = 0
     with VideoWriter(out, pairs.fps) if to_video else nullcontext() as video:
-        for stem, image in _fused(predictor, pairs):
+        for stem, image in _fused(predictor, pairs, settings):
             if to_video:
                 video.write(image)
             else:
@@ -56,10 +63,12 @@ def fuse_files(predictor: FusionPredictor, thermal: Path, visible: Path, out: Pa
     return count
 
 
-def _fused(predictor: FusionPredictor, pairs: PairSource) -> Iterator[tuple[str, np.ndarray]]:
+def _fused(
+    predictor: FusionPredictor, pairs: PairSource, settings: FrameSettings
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (stem, RGB image) with a progress bar; images without a rate are fused one by one."""
     progress: Iterable = tqdm(pairs, total=len(pairs), unit='pair', desc='fusing', disable=None)
     for stem, pair in progress:
         if pairs.fps is None:
             predictor.reset()
-        yield stem, predictor.predict(pair).image
+        yield stem, predictor.predict(pair, settings).image

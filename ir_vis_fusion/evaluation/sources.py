@@ -92,7 +92,7 @@ def _kind(path: Path) -> str:
 
 
 def _matched_by_stem(thermal: Path, visible: Path) -> list[tuple[Path, Path]]:
-    thermal_files, visible_files = _by_stem(thermal), _by_stem(visible)
+    thermal_files, visible_files = images_by_stem(thermal), images_by_stem(visible)
     faults = []
     for here, files, others in (
         (thermal, thermal_files, visible_files),
@@ -106,8 +106,8 @@ def _matched_by_stem(thermal: Path, visible: Path) -> list[tuple[Path, Path]]:
     return [(thermal_files[stem], file) for stem, file in visible_files.items()]
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Map stems to files, numbers within stems in counting order (2 before 10)."""
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """Map stems to image files, numbers within stems in counting order (2 before 10)."""
     files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
     if not files:
         raise EvaluationError(f'{str(folder)!r}: holds no images ({", ".join(IMAGE_SUFFIXES)})')

@@ -13,7 +13,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ir_vis_fusion.config import ClipSettings
+from ir_vis_fusion.config import ClipSettings, HUB
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.weights import fill_tower, find_tower
 import torch
@@ -238,7 +238,7 @@ def _load(settings: ClipSettings, image: bool) -> nn.Module:
 def _create(settings: ClipSettings) -> nn.Module:
     open_clip = _open_clip()
     name, tag = settings.name, settings.pretrained
-    hub = name.startswith('hf-hub:')
+    hub = name.startswith(HUB)
     if not hub and name not in (known := open_clip.list_models()):
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f'; near: {", ".join(near)}' if near else ''

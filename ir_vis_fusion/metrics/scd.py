@@ -1,6 +1,6 @@
 """SCD: sum of the correlations of differences."""
 
-import torch
+from ir_vis_fusion.metrics.cc import correlation
 from torch import Tensor
 
 
@@ -27,11 +27,4 @@ def scd(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
 
     """
     fused, ir, vis_y = fused.double(), ir.double(), vis_y.double()
-    return _correlation(fused - vis_y, ir) + _correlation(fused - ir, vis_y)
-
-
-def _correlation(first: Tensor, second: Tensor) -> Tensor:
-    first, second = first.flatten(1), second.flatten(1)
-    first = first - first.mean(1, keepdim=True)
-    second = second - second.mean(1, keepdim=True)
-    return (first * second).sum(1) / torch.sqrt((first**2).sum(1) * (second**2).sum(1))
+    return correlation(fused - vis_y, ir) + correlation(fused - ir, vis_y)

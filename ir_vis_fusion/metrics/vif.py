@@ -1,8 +1,8 @@
 """VIF: visual information that the fused image carries about both sources."""
 
+from ir_vis_fusion.metrics.windows import blur, gaussian
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 NOISE_VARIANCE = 2.0
 SCALES = 4
@@ -44,14 +44,14 @@ def _vifp(source: Tensor, fused: Tensor) -> Tensor:
     kept, offered = 0.0, 0.0
     for scale in range(1, SCALES + 1):
         size = 2 ** (SCALES - scale + 1) + 1
-        window = _gaussian(size, size / 5, source)
+        window = gaussian(size, size / 5)
         if scale > 1:
-            source = _filter(source, window)[..., ::2, ::2]
-            fused = _filter(fused, window)[..., ::2, ::2]
-        mean_s, mean_f = _filter(source, window), _filter(fused, window)
-        var_s = (_filter(source * source, window) - mean_s**2).clamp_min(0)
-        var_f = (_filter(fused * fused, window) - mean_f**2).clamp_min(0)
-        covariance = _filter(source * fused, window) - mean_s * mean_f
+            source = blur(source, window)[..., ::2, ::2]
+            fused = blur(fused, window)[..., ::2, ::2]
+        mean_s, mean_f = blur(source, window), blur(fused, window)
+        var_s = (blur(source * source, window) - mean_s**2).clamp_min(0)
+        var_f = (blur(fused * fused, window) - mean_f**2).clamp_min(0)
+        covariance = blur(source * fused, window) - mean_s * mean_f
         gain = covariance / (var_s + EPSILON)
         noise = var_f - gain * covariance
         gain = gain.masked_fill(var_s < EPSILON, 0.0)
@@ -65,15 +65,3 @@ def _vifp(source: Tensor, fused: Tensor) -> Tensor:
         kept = kept + torch.log10(1 + gain**2 * var_s / (noise + NOISE_VARIANCE)).sum((1, 2, 3))
         offered = offered + torch.log10(1 + var_s / NOISE_VARIANCE).sum((1, 2, 3))
     return kept / offered
-
-
-def _gaussian(size: int, sigma: float, like: Tensor) -> Tensor:
-    """Return a normalised 1-D window; the 2-D one of the source code is its outer product."""
-    x = torch.arange(size, dtype=like.dtype, device=like.device) - (size - 1) / 2
-    window = torch.exp(-(x**2) / (2 * sigma**2))
-    return window / window.sum()
-
-
-def _filter(image: Tensor, window: Tensor) -> Tensor:
-    rows = functional.conv2d(image, window.view(1, 1, 1, -1))
-    return functional.conv2d(rows, window.view(1, 1, -1, 1))

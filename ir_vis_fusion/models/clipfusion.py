@@ -17,6 +17,9 @@ class PlanarCLIPFusion(nn.Module):
     What :meth:`CLIPFusion.as_2d` gives, for exporters and runtimes without 3-D convolutions.
     """
 
+    guidance: tuple[str, ...] = ()
+    color = False
+
     def __init__(self, entry: nn.Module, blocks: Sequence[nn.Module], head: nn.Module) -> None:
         super().__init__()
         self.entry = entry

@@ -57,6 +57,9 @@ class LDFusion(nn.Module):
 
     """
 
+    guidance: tuple[str, ...] = ()
+    color = False
+
     def __init__(
         self, width: int = 16, blocks: int = 2, style: int = 8, hidden: int = 256
     ) -> None:

@@ -9,6 +9,9 @@ visible image fusion", Frontiers in Neurorobotics 18:1521603, 2024
 from ir_vis_fusion.models.blocks import RestormerBlock, SobelMagnitude, unit_rms
 import torch
 from torch import nn, Tensor
+from torch.nn import functional
+
+MOMENTUM = 0.01
 
 
 class MGFusion(nn.Module):
@@ -27,7 +30,8 @@ class MGFusion(nn.Module):
     Where we differ from the paper, or chose because it does not say: sizes, activation slope;
     the result is mapped from (-1, 1) to (0, 1); each image has its own CII weights; CLIP's
     features are brought to components of size one (:func:`blocks.unit_rms`), so that raw and
-    unit embeddings give the same result.
+    unit embeddings give the same result; where there are none, as on a robot without CLIP, the
+    mean of those seen in training stands in (:class:`FeatureMean`).
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ class MGFusion(nn.Module):
 
     """
 
+    color = False
+
     def __init__(
         self,
         channels: int = 32,
@@ -59,21 +65,19 @@ class MGFusion(nn.Module):
         if min(channels, encoder_blocks, decoder_blocks, heads) < 1 or clip_features < 4:
             raise ValueError('sizes must be 1 or more, clip_features 4 or more')
         self.clip_features = clip_features
+        self.guidance = ('vis_features', 'ir_features') if cii or cff else ()
         self.vis_encoder = _encoder(channels, encoder_blocks, heads)
         self.ir_encoder = _encoder(channels, encoder_blocks, heads)
         self.vis_injection = Injection(channels, clip_features) if cii else None
         self.ir_injection = Injection(channels, clip_features) if cii else None
         self.fusion = GatedFusion(channels, clip_features) if cff else None
+        self.vis_mean = FeatureMean(clip_features) if self.guidance else None
+        self.ir_mean = FeatureMean(clip_features) if self.guidance else None
         self.decoder = nn.Sequential(
             *(RestormerBlock(2 * channels, heads) for _ in range(decoder_blocks)),
             *_convolution(2 * channels, channels),
             nn.Conv2d(channels, 1, 3, padding=1),
         )
-
-    @property
-    def needs_features(self) -> bool:
-        """Say whether the network is guided by CLIP: not with both cii and cff off."""
-        return self.vis_injection is not None or self.fusion is not None
 
     def forward(
         self,
@@ -93,27 +97,18 @@ class MGFusion(nn.Module):
             Normalised infrared image of the same shape and range.
         vis_features, ir_features
             CLIP's image embeddings of the visible (RGB) and the infrared image, (B, E) or
-            (1, E), of any length; ignored where both ablations are off.
+            (1, E), of any length; None: the mean of the training's. Ignored where both
+            ablations are off.
 
         Returns
         -------
         The fused luma, (B, 1, H, W) in (0, 1).
 
-        Raises
-        ------
-        ValueError
-            Where the embeddings are missing that the network needs.
-
         """
         vis_map, ir_map = self.vis_encoder(vis_y), self.ir_encoder(ir)
-        if not self.needs_features:
+        if not self.guidance:
             return self._decode(torch.cat((ir_map, vis_map), dim=1))
-        if vis_features is None or ir_features is None:
-            raise ValueError(
-                'mgfusion needs the CLIP image embeddings of both images, got none; '
-                'give vis_features and ir_features, or use a model with cii and cff off'
-            )
-        vis_features, ir_features = unit_rms(vis_features), unit_rms(ir_features)
+        vis_features, ir_features = self.vis_mean(vis_features), self.ir_mean(ir_features)
         if self.vis_injection is not None:
             vis_map = self.vis_injection(vis_map, vis_features, ir_features)
             ir_map = self.ir_injection(ir_map, vis_features, ir_features)
@@ -129,6 +124,34 @@ class MGFusion(nn.Module):
 
     def _decode(self, fused: Tensor) -> Tensor:
         return (self.decoder(fused).tanh() + 1.0) / 2.0
+
+
+class FeatureMean(nn.Module):
+    """
+    Bring features, (B, E), to unit RMS; where there are none, give the mean of those learnt.
+
+    The mean is that of unit vectors: the first batch's, which each later batch in training moves
+    by a hundredth. It is all zeros before.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(features))
+
+    def forward(self, features: Tensor | None) -> Tensor:
+        """Take features of any length, (B, E) or (1, E), or None."""
+        if features is None:
+            return unit_rms(self.mean[None])
+        if self.training:
+            self._learn(features)
+        return unit_rms(features)
+
+    @torch.no_grad()
+    def _learn(self, features: Tensor) -> None:
+        now = functional.normalize(features.to(self.mean), dim=1).mean(dim=0)
+        # On the device: no transfer is waited for in a training step.
+        share = torch.where(self.mean.any(), MOMENTUM, 1.0)
+        self.mean.lerp_(now, share.to(now))
 
 
 class Injection(nn.Module):

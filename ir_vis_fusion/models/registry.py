@@ -1,4 +1,12 @@
-"""Names of the networks and how each is built."""
+"""
+Names of the networks and how each is built.
+
+What is the same for all of them: ``color`` says whether a network takes the visible image as RGB
+(B, 3, H, W) and returns RGB, or luma (B, 1, H, W) for luma; the infrared image follows; then come
+the features of CLIP that ``guidance`` names, in this order, each (B, E) or (1, E), or None where
+there are none: ``vis_features`` and ``ir_features`` of the images, ``text_features`` of a sentence
+about them. ``example_inputs(height, width)`` makes all of these for one frame.
+"""
 
 from collections.abc import Callable, Mapping
 import copy

@@ -6,13 +6,14 @@ normalisation layers a pixel depends only on its neighbourhood, so that video do
 when something bright enters the scene, and every frame size is taken.
 """
 
-from ir_vis_fusion.models.blocks import pad_to_multiple
+from ir_vis_fusion.models.blocks import pad_to_multiple, unit_rms
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
 RESIDUAL_LIMIT = 0.25
 GUIDANCE_WIDTH = 16
+GUIDES = ('vis_features', 'text_features')
 
 
 class Student(nn.Module):
@@ -55,8 +56,8 @@ class Student(nn.Module):
         x -> (1 + gamma) * x + beta,  (gamma, beta) of all layers = MLP(sqrt(E) g / |g|)
 
     The MLP's last layer starts as zeros, so the network starts as the plain student and is that
-    without a vector. The modulation is an affine map of each convolution's result: for a vector
-    that stays, it can be folded into the weights.
+    without a vector, or with one of zeros. The modulation is an affine map of each convolution's
+    result: for a vector that stays, it can be folded into the weights.
 
     Parameters
     ----------
@@ -68,19 +69,32 @@ class Student(nn.Module):
         Number of hidden 3x3 convolutions.
     guidance_features
         Length E of the vector that guides it; 0: the plain student.
+    guided_by
+        What that vector is: ``vis_features``, CLIP's embedding of the visible image, or
+        ``text_features``, that of a text; without meaning for the plain student.
 
     """
 
+    color = False
+
     def __init__(
-        self, width: int = 32, factor: int = 4, depth: int = 4, guidance_features: int = 0
+        self,
+        width: int = 32,
+        factor: int = 4,
+        depth: int = 4,
+        guidance_features: int = 0,
+        guided_by: str = 'vis_features',
     ) -> None:
         super().__init__()
         if min(width, factor, depth) < 1:
             raise ValueError('width, factor and depth must be 1 or more')
         if guidance_features < 0:
             raise ValueError('guidance_features must be 0 or more')
+        if guided_by not in GUIDES:
+            raise ValueError(f'guided_by must be one of {", ".join(GUIDES)}, got {guided_by!r}')
         self.factor = factor
         self.guidance_features = guidance_features
+        self.guidance = (guided_by,) if guidance_features else ()
         channels = 2 * factor**2
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
         for _ in range(depth - 1):
@@ -105,7 +119,8 @@ class Student(nn.Module):
         ir
             Normalised infrared image of the same shape and range.
         guidance
-            (B, E), of any length that is not zero; None: the plain student.
+            (B, E) or (1, E), of any length; a row of zeros, or None for the whole batch: the
+            plain student.
 
         Returns
         -------
@@ -138,9 +153,9 @@ class Student(nn.Module):
                 if self.guidance_features
                 else 'a student without guidance_features takes no guidance'
             )
-        scaled = functional.normalize(guidance, dim=1) * self.guidance_features**0.5
+        modulation = self.film(unit_rms(guidance)) * guidance.any(dim=1, keepdim=True)
         hidden, last = self.body[:-1], self.body[-1]
-        modulations = self.film(scaled)[..., None, None].chunk(len(hidden) // 2, 1)
+        modulations = modulation[..., None, None].chunk(len(hidden) // 2, 1)
         for convolution, activation, modulation in zip(
             hidden[::2], hidden[1::2], modulations, strict=True
         ):

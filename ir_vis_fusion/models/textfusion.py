@@ -53,6 +53,9 @@ class TextFusion(nn.Module):
 
     """
 
+    guidance: tuple[str, ...] = ('text_features',)
+    color = True
+
     def __init__(
         self,
         channels: int = 32,

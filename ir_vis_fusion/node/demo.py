@@ -4,7 +4,7 @@ The main job end to end: a bag is played over DDS, fused by the real node, and r
 Player, node and recorder are processes of their own, as on a robot.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass
 import functools
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader
@@ -63,14 +64,24 @@ class Playable:
 def run_demo(
     out: Path,
     source: DemoSource,
-    model: str = 'student',
-    device: str = 'auto',
+    chosen: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
     """
     Leave fused.mcap, fused.mp4, contact_sheet.png and summary.json in ``out``; tell the latter.
 
     The synthetic scene is left there too, as scene.mcap.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    source
+        What is fused.
+    chosen
+        Parameters of the node that are not to have their defaults.
+    say
+        Takes what is told while it runs.
 
     Returns
     -------
@@ -90,7 +101,7 @@ def run_demo(
     with tempfile.TemporaryDirectory(dir=out, prefix='.work-') as name:
         work = Path(name)
         playable = prepare(source, work, out)
-        parameters = playable.parameters | {'model': model, 'device': device}
+        parameters = {**playable.parameters, **(chosen or {})}
         say(f'Playing {playable.duration_s:.1f} s through fusion_node ...')
         player, recorder = play(playable, parameters, work)
         say(summary(playable, player, recorder))
@@ -153,10 +164,12 @@ def _write_source(source: DemoSource, bag: Path) -> None:
     write_pairs(bag, tqdm(pairs, 'writing a bag', unit=' pairs', disable=None))
 
 
-def play(playable: Playable, parameters: dict[str, str], work: Path) -> tuple[dict, dict]:
+def play(playable: Playable, parameters: Mapping[str, Any], work: Path) -> tuple[dict, dict]:
     """Run node, recorder and player; return what player and recorder tell."""
-    settings = {'status_period_s': STATUS_PERIOD_S} | parameters
-    node_options = [item for pair in settings.items() for item in ('-p', '{}:={}'.format(*pair))]
+    settings = {'status_period_s': STATUS_PERIOD_S, **parameters}
+    # As JSON, which is YAML: a prompt may hold what means something there.
+    values = {name: json.dumps(value, ensure_ascii=False) for name, value in settings.items()}
+    node_options = [item for pair in values.items() for item in ('-p', '{}:={}'.format(*pair))]
     topics = ('--topic', FUSED, '--topic', 'fused/camera_info')
     recorded = ('--out', work / 'recorded.mcap', '--json', work / 'recorder.json')
     chosen = ('--thermal-topic', playable.thermal_topic, '--visible-topic', playable.visible_topic)

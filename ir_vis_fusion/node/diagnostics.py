@@ -6,22 +6,19 @@ between two of them, so that a fault disappears from the message when it is over
 counter stays.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 import math
-import threading
 
 from ir_vis_fusion.config import SynchronizerSettings
-from ir_vis_fusion.errors import EncodingError
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import FusedFrame, Role, ThermalState
+from ir_vis_fusion.types import GuidanceState, Role, ThermalState
 
-_WINDOW = 300
 # A live camera is never this far from the node's clock; a bag without use_sim_time is.
-_OTHER_CLOCK_MS = 10_000.0
+OTHER_CLOCK_MS = 10_000.0
 # Share of visible images without partner that is worth a word.
 _LONELY = 0.2
 
@@ -81,52 +78,7 @@ class Snapshot:
     frames: FrameSnapshot = FrameSnapshot()
     dropped: int = 0
     camera_info: str = 'none'
-
-
-class FrameStatistics:
-    """Counts of the worker thread, read by the status timer."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures: Counter[str] = Counter()
-        self._last_failure = ''
-        self._published = 0
-        self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
-        self._processing_ms: deque[float] = deque(maxlen=_WINDOW)
-        self._clock_error_s: float | None = None
-        self._thermal_state = ThermalState.LIVE
-
-    def add_failure(self, where: str, error: Exception) -> None:
-        """Count a pair that could not be fused; ``where`` names the step."""
-        kind = error.kind if isinstance(error, EncodingError) else type(error).__name__
-        with self._lock:
-            self._failures[f'{where}_{kind}'] += 1
-            self._last_failure = f'{where}: {error}'
-
-    def add_fused(self, fused: FusedFrame, processing_ms: float, latency_ms: float) -> None:
-        """Count a published pair."""
-        with self._lock:
-            self._published += 1
-            self._processing_ms.append(processing_ms)
-            self._thermal_state = fused.thermal_state
-            if abs(latency_ms) < _OTHER_CLOCK_MS:
-                self._latency_ms.append(latency_ms)
-                self._clock_error_s = None
-            else:
-                self._clock_error_s = latency_ms / 1e3
-
-    def snapshot(self) -> FrameSnapshot:
-        """Return the counts as they are now."""
-        with self._lock:
-            return FrameSnapshot(
-                published=self._published,
-                failures=dict(self._failures),
-                last_failure=self._last_failure,
-                latency_ms=tuple(self._latency_ms),
-                processing_ms=tuple(self._processing_ms),
-                clock_error_s=self._clock_error_s,
-                thermal_state=self._thermal_state,
-            )
+    guidance: GuidanceState = GuidanceState()
 
 
 def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
@@ -137,6 +89,7 @@ def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
         *_inputs(now),
         *_pairing(now, before),
         *_frames(now, before),
+        *_guidance(now),
     ]
     return sorted(problems, key=lambda problem: -problem.level)
 
@@ -168,6 +121,10 @@ def key_values(now: Snapshot, before: Snapshot) -> dict[str, str]:
         'measured_offset_ms': _unmatched_offset_ms(now, before),
         'thermal_state': frames.thermal_state.value,
         'camera_info': now.camera_info,
+        'guidance': now.guidance.in_force,
+        'guidance_age_s': now.guidance.age_s,
+        'guidance_failures': now.guidance.failures,
+        'guidance_fault': now.guidance.fault,
     }
     return {name: _text(value) for name, value in values.items()}
 
@@ -255,7 +212,7 @@ def _remedy(offset_ms: float, sync: SynchronizerSettings) -> str:
         f'{"after" if apart_ms > 0 else "before"} visible ones (right to about one thermal '
         f'period), sync.{limit} allows {getattr(sync, limit):g}: '
     )
-    if abs(apart_ms) > _OTHER_CLOCK_MS:
+    if abs(apart_ms) > OTHER_CLOCK_MS:
         return text + 'the cameras are stamped by different clocks, synchronise those'
     text += (
         f'set sync.thermal_time_offset_ms to {-offset_ms:.0f} and see on something that moves '
@@ -293,3 +250,9 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
     if now.camera_info.startswith('uncalibrated'):
         text = f'visible camera_info is {now.camera_info}, passed on as it is'
         yield Problem('camera_info', Level.OK, text)
+
+
+def _guidance(now: Snapshot) -> Iterator[Problem]:
+    if now.guidance.fault:
+        text = f'CLIP fails, what it saw before stays: {now.guidance.fault}'
+        yield Problem('guidance', Level.WARN, text)

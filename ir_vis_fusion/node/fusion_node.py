@@ -13,15 +13,16 @@ from ir_vis_fusion.node.declaration import (
     declare_settings,
     warn_of_unknown_overrides,
 )
-from ir_vis_fusion.node.diagnostics import FrameStatistics, Snapshot
+from ir_vis_fusion.node.diagnostics import Snapshot
 from ir_vis_fusion.node.inputs import ImageInput
 from ir_vis_fusion.node.messages import camera_info_for, frame_from, image_from, stamp_ns
 from ir_vis_fusion.node.pairing import Pairing
 from ir_vis_fusion.node.reporter import StatusReporter
-from ir_vis_fusion.node.worker import Worker
+from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.synchronization import MatchedPair
-from ir_vis_fusion.types import FramePair, FusedFrame, Role
+from ir_vis_fusion.types import FramePair, FusedFrame, GuidanceState, Role
+from ir_vis_fusion.worker import Worker
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -117,15 +118,16 @@ class FusionNode(LifecycleNode):
         )
 
     def close(self) -> None:
-        """End the worker thread and destroy the node, in whatever state."""
-        self._unsubscribe()
+        """End all threads and destroy the node, in whatever state."""
+        self._release()
         self._jump_handle.unregister()
         self.destroy_node()
 
     @_reported
     def on_configure(self) -> None:
         """Load the network and offer the output."""
-        self._predictor = self._make_predictor(self.settings)
+        self._predictor = self._make_predictor(self.settings, background=True)
+        self._predictor.check(self._frame_settings)
         # Reliable matches both kinds of subscriber; few, because an old image is worth nothing.
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE
@@ -138,6 +140,8 @@ class FusionNode(LifecycleNode):
             ]
         self._state = 'inactive'
         self.get_logger().info(f'{self.settings.model} runs on {self._predictor.device}')
+        if self._predictor.guidance_note:
+            self.get_logger().warning(self._predictor.guidance_note)
 
     @_reported
     def on_activate(self) -> None:
@@ -196,6 +200,8 @@ class FusionNode(LifecycleNode):
         for publisher in self._outputs:
             self.destroy_publisher(publisher)
         self._outputs = []
+        if self._predictor is not None:
+            self._predictor.close()
         self._predictor = self._pairing = self._camera_info = None
 
     def _watch_inputs(self) -> None:
@@ -250,10 +256,12 @@ class FusionNode(LifecycleNode):
     def _change_parameters(self, parameters: Iterable[Parameter]) -> SetParametersResult:
         configured = self._predictor is not None
         try:
-            self.settings = changed_settings(self.settings, parameters, configured)
-        except ConfigError as error:
+            settings = changed_settings(self.settings, parameters, configured)
+            if configured:
+                self._predictor.check(settings.frame)
+        except FusionError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._frame_settings = self.settings.frame
+        self.settings, self._frame_settings = settings, settings.frame
         return SetParametersResult(successful=True)
 
     def _serve_enable(
@@ -280,6 +288,7 @@ class FusionNode(LifecycleNode):
             frames=self._statistics.snapshot(),
             dropped=self._worker.dropped if self._worker else 0,
             camera_info=self._calibration(),
+            guidance=self._predictor.guidance_state() if self._predictor else GuidanceState(),
         )
 
     def _calibration(self) -> str:

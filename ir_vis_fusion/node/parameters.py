@@ -106,4 +106,4 @@ def limits(row: Parameter) -> str:
 
 def yaml_value(value: bool | int | float | str) -> str:
     """Return a default as it is written in a parameter file."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value) or "''"

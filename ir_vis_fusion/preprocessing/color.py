@@ -43,6 +43,23 @@ def luma(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
     return total.add_(image[..., 2], alpha=weights[2] / 255)
 
 
+def to_rgb(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
+    """Turn (H, W, 3) uint8 into RGB (1, 3, H, W) float32 in [0, 1]."""
+    planes = image.permute(2, 0, 1)
+    if encoding is PixelEncoding.BGR8:
+        planes = planes.flip(0)
+    return planes[None].to(torch.float32, memory_format=torch.contiguous_format) / 255
+
+
+def from_rgb(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
+    """Undo :func:`to_rgb`, rounded and clamped."""
+    # The half makes the cut to uint8 round to nearest.
+    planes = (image[0] * 255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    if encoding is PixelEncoding.BGR8:
+        planes = planes.flip(0)
+    return planes.permute(1, 2, 0).contiguous()
+
+
 def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor) -> torch.Tensor:
     """
     Return ``image`` with its luma exchanged and its chroma kept.

@@ -8,7 +8,8 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from ir_vis_fusion.types import FramePair, FusedFrame, Role, ThermalState
+from ir_vis_fusion.errors import GuidanceError
+from ir_vis_fusion.types import FramePair, FusedFrame, GuidanceState, Role, ThermalState
 import numpy as np
 import pytest
 
@@ -25,9 +26,13 @@ class FakePredictor:
     """Passes the visible image through and keeps what it was given."""
 
     device = 'nothing'
+    guidance_note = ''
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Any, background: bool = False) -> None:
         self.settings = settings
+        self.background = background
+        self.closed = False
+        self.guidance = GuidanceState()
         self.pairs: list[FramePair] = []
         self.frame_settings: list[Any] = []
         self.resets = 0
@@ -39,6 +44,16 @@ class FakePredictor:
 
     def reset(self) -> None:
         self.resets += 1
+
+    def check(self, frame_settings: Any) -> None:
+        if frame_settings.prompt.startswith('un'):
+            raise GuidanceError('no text tower')
+
+    def guidance_state(self) -> GuidanceState:
+        return self.guidance
+
+    def close(self) -> None:
+        self.closed = True
 
     def predict(self, pair: FramePair, frame_settings: Any) -> FusedFrame:
         self.pairs.append(pair)
@@ -83,8 +98,8 @@ class Rig:
             name.replace('__', '.'): value for name, value in parameters.items()
         }
 
-        def build(settings: Any) -> Any:
-            self.predictor = predictor(settings)
+        def build(settings: Any, background: bool) -> Any:
+            self.predictor = predictor(settings, background)
             return self.predictor
 
         self.node = FusionNode(

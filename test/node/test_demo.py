@@ -172,5 +172,5 @@ def test_a_node_that_cannot_start_is_told_with_its_last_words(folders, tmp_path)
     with pytest.raises(
         EvaluationError, match="(?s)fusion_node ended with exit code 1.*'nonsense'"
     ):
-        run_demo(tmp_path / 'out', DemoSource(*folders), model='nonsense', say=lambda _: None)
+        run_demo(tmp_path / 'out', DemoSource(*folders), {'model': 'nonsense'}, say=lambda _: None)
     assert list((tmp_path / 'out').iterdir()) == []

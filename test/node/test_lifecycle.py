@@ -91,7 +91,7 @@ def test_parameters_may_be_set_right_after_a_configuration_that_failed(rig: Any)
 def test_weights_that_cannot_be_loaded_leave_the_node_unconfigured(
     rig: Any, capfd: pytest.CaptureFixture
 ) -> None:
-    def fail(settings: Any) -> None:
+    def fail(settings: Any, background: bool) -> None:
         raise CheckpointError("model 'none' is not there")
 
     node = rig.make_node(predictor=fail)

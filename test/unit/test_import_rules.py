@@ -16,6 +16,7 @@ ROOMS = [
     'errors',
     'config',
     'runtime',
+    'worker',
     'synchronization',
     'preprocessing',
     'models',

@@ -1,30 +1,46 @@
 """
 Losses of the recipes: pure functions of tensors, one a file.
 
-On images, (B, 1, H, W) in [0, 1], or on embeddings of CLIP, (B, E).
+On images, (B, 1, H, W) grey or (B, 3, H, W) RGB in [0, 1], on features of a frozen network,
+or on embeddings of CLIP, (B, E).
 """
 
+from training.losses.axis_gradient import axis_gradient_loss
 from training.losses.balance import balance_loss
+from training.losses.chroma import chroma_loss
 from training.losses.direction import direction_loss
+from training.losses.distillation import distillation_loss
+from training.losses.edges import edge_loss
 from training.losses.gradient import gradient_loss
 from training.losses.intensity import intensity_loss
 from training.losses.patches import accept_patches, cut_patches, draw_windows
+from training.losses.perceptual import perceptual_loss, strongest
 from training.losses.prompt_classification import prompt_classification_loss
 from training.losses.ranking import fused_probability, ranking_loss
+from training.losses.selective_intensity import selective_intensity_loss
 from training.losses.similarity import similarity_loss
 from training.losses.ssim import ssim_loss
+from training.losses.structure import structure_loss
 
 __all__ = [
     'accept_patches',
+    'axis_gradient_loss',
     'balance_loss',
+    'chroma_loss',
     'cut_patches',
     'direction_loss',
+    'distillation_loss',
     'draw_windows',
+    'edge_loss',
     'fused_probability',
     'gradient_loss',
     'intensity_loss',
+    'perceptual_loss',
     'prompt_classification_loss',
     'ranking_loss',
+    'selective_intensity_loss',
     'similarity_loss',
     'ssim_loss',
+    'strongest',
+    'structure_loss',
 ]

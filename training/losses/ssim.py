@@ -31,15 +31,20 @@ def ssim_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
     A scalar.
 
     """
-    similarity_ir, variance_ir = _ssim(ir, fused)
-    similarity_vis, variance_vis = _ssim(vis_y, fused)
+    similarity_ir, variance_ir = similarity_map(ir, fused)
+    similarity_vis, variance_vis = similarity_map(vis_y, fused)
     total = variance_ir + variance_vis + 2 * NOISE_VARIANCE
     weight = (variance_ir + NOISE_VARIANCE) / total
     return 1 - (weight * similarity_ir + (1 - weight) * similarity_vis).mean()
 
 
-def _ssim(source: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the map of similarity and that of the source's variance."""
+def similarity_map(source: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Return the map of similarity and that of the source's variance, (B, 1, H-6, W-6) float32.
+
+    A variance is a small difference of squares, for which bfloat16 has no digits left.
+    """
+    source, fused = source.float(), fused.float()
     mean_s, mean_f = _mean(source), _mean(fused)
     variance_s = (_mean(source * source) - mean_s**2).clamp_min(0)
     variance_f = (_mean(fused * fused) - mean_f**2).clamp_min(0)

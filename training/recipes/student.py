@@ -1,36 +1,29 @@
 """
-The student by fidelity alone: brightest pixel, strongest edge, structure of both sources.
+The student: real time, by fidelity alone or taught by any of the four systems.
 
-Read from :func:`train` downwards; the configuration is ``training/configs/student.yaml``.
+Read from :class:`Recipe` on; the loop is ``training/loop.py``, the configurations
+``training/configs/student*.yaml``, the network ``ir_vis_fusion/models/student.py``.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 import math
-from pathlib import Path
-import tempfile
-import time
 from typing import Any
 
-from ir_vis_fusion.checkpoint import load_checkpoint, save_checkpoint
-from ir_vis_fusion.config import flatten, group, setting, Settings, ThermalSettings
-from ir_vis_fusion.errors import ConfigError
-from ir_vis_fusion.models.registry import build
-from ir_vis_fusion.predictor import select_device
-from ir_vis_fusion.preprocessing.encodings import write_image
+from accelerate.utils import reduce
+from ir_vis_fusion.config import flatten, group, setting, Settings
 import torch
-from torch import Generator, nn, Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
-from training.augmentations import AugmentationSettings, Augmenter
-from training.datasets import data_folder, ImagePair, training_pairs, validation_sets
-from training.losses import gradient_loss, intensity_loss, ssim_loss
-from training.state import load_state, save_state
-from training.validation import Figures, report, score, strip_pairs, ValidationSets, Validator
-
-NAME = 'student'
-LICENCE = 'Apache-2.0'
+from torch import nn, Tensor
+from training import loop, recipe
+from training.augmentations import Batch, rgb_luma
+from training.chance import Chance
+from training.datasets import ImagePair
+from training.degradations import DEGRADATIONS
+from training.features import FeatureCache, FeatureSettings
+from training.fidelity import fidelity, FidelitySettings
+from training.language import LanguageLoss, LanguageSettings
+from training.losses import distillation_loss
+from training.teacher import teach
 
 
 @dataclass(frozen=True)
@@ -40,257 +33,147 @@ class ModelSettings(Settings):
     width: int = setting(32, 'channels of the hidden layers', minimum=1)
     factor: int = setting(4, 'side of the pixel blocks that become channels', minimum=1)
     depth: int = setting(4, 'number of hidden convolutions', minimum=1)
+    guidance_features: int = setting(
+        0, "length of CLIP's embeddings that guide it; 0: the plain student", minimum=0
+    )
 
 
 @dataclass(frozen=True)
-class LossSettings(Settings):
-    """Weights of the three terms."""
+class TeacherSettings(Settings):
+    """Learning from another network's results, on harder inputs than the teacher had."""
 
-    intensity: float = setting(1.0, 'weight of the brighter source', minimum=0)
-    gradient: float = setting(10.0, 'weight of the stronger edge', minimum=0)
-    ssim: float = setting(1.0, 'weight of the structure of both sources', minimum=0)
+    model: str = setting('', 'shipped name or checkpoint of the teacher; empty: none')
+    weight: float = setting(1.0, 'weight of its results in the beginning', minimum=0)
+    final_weight: float = setting(0.3, 'weight in the end', minimum=0)
+    hold: float = setting(
+        0.3, 'share of the run before it falls, and own learning rises', minimum=0, maximum=1
+    )
+    degraded: float = setting(
+        0.5, 'share of each batch whose inputs are made harder', minimum=0, maximum=1
+    )
+    memory: float = setting(
+        0.98, 'how slowly the gap for each way of making them harder is forgotten', minimum=0
+    )
 
 
 @dataclass(frozen=True)
-class RecipeSettings(Settings):
-    """All that a run is made of; a run that is taken up again must have the same."""
+class RecipeSettings(recipe.RunSettings):
+    """All that a run is made of."""
 
-    run_dir: str = setting('runs/student', 'folder of the run, made if need be')
-    seed: int = setting(0, 'seed of weights and samples', minimum=0)
-    device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
-    steps: int = setting(10000, 'optimizer steps', minimum=1)
-    epoch_steps: int = setting(1000, 'steps between validations', minimum=1)
-    batch: int = setting(16, 'crops a step', minimum=1)
-    learning_rate: float = setting(2e-3, 'highest learning rate', minimum=0)
-    warmup_steps: int = setting(100, 'steps of linear warm-up before the cosine', minimum=1)
-    clip_norm: float = setting(1.0, 'largest norm of the gradient', minimum=0)
-    ema_decay: float = setting(0.998, 'decay of the averaged weights', minimum=0, maximum=1)
-    video_stride: int = setting(40, 'frames between two drawn from a video', minimum=1)
-    validation_stride: int = setting(6, 'pairs between two validated in an epoch', minimum=1)
+    guidance_dropout: float = setting(
+        0.2, 'share of crops without guidance, where there is any', minimum=0, maximum=1
+    )
     model: ModelSettings = group(ModelSettings)
-    loss: LossSettings = group(LossSettings)
-    augmentation: AugmentationSettings = group(AugmentationSettings)
-    thermal: ThermalSettings = group(ThermalSettings)
+    fidelity: FidelitySettings = group(FidelitySettings)
+    teacher: TeacherSettings = group(TeacherSettings)
+    language: LanguageSettings = group(LanguageSettings)
+    features: FeatureSettings = group(FeatureSettings)
 
 
-@dataclass
-class Run:
-    """What changes while a run goes on."""
-
-    settings: RecipeSettings
-    network: nn.Module
-    average: nn.Module
-    optimizer: torch.optim.Optimizer
-    generator: Generator
-    device: torch.device
-    step: int = 0
-    minutes: float = 0.0
-    best: float = -math.inf
-
-    @property
-    def folder(self) -> Path:
-        """Where the run keeps its files."""
-        return Path(self.settings.run_dir)
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """The networks by the names under which the state keeps them."""
-        return {'network': self.network, 'average': self.average}
-
-
-def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> Path | None:
+class Recipe(recipe.Recipe):
     """
-    Train, or go on with the run in ``settings.run_dir``, and return the finished checkpoint.
+    Train the student on fidelity; with a teacher, on its results and on its own.
 
-    A dry run does two steps, validates on one pair a set and leaves nothing behind.
+    The journal version of LDFusion (TNNLS 2026) lets the student learn by itself under the
+    supervision of the teacher; AgentFuse, of the same authors, makes its inputs harder as an
+    agent chooses. Here a bandit does: each way of making them harder is chosen as often as
+    the gap to the teacher behind it is large. Targets are always those of the clean pair.
+    The language-driven loss comes in while the teacher's weight falls.
     """
-    root = data_folder()
-    pairs = training_pairs(root, settings.video_stride)
-    sets = validation_sets(root)
-    if dry_run:
-        sets = {name: one[:1] for name, one in sets.items()}
-        with tempfile.TemporaryDirectory() as folder:
-            run_on(replace(settings, run_dir=folder, steps=2), pairs, sets, command)
-        return None
-    return run_on(settings, pairs, sets, command)
+
+    def __init__(self, settings: RecipeSettings) -> None:
+        super().__init__(settings, 'student', flatten(settings.model))
+        self.facts = {'gaps': dict.fromkeys(DEGRADATIONS, 1.0)}
+        self._language: LanguageLoss | None = None
+        self._cache: FeatureCache | None = None
+        self._features: dict[str, Tensor] = {}
+
+    def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
+        """Let the teacher fuse all pairs; load CLIP, if it has a weight."""
+        settings = self.settings
+        if settings.language.scale:
+            self._language = LanguageLoss(settings.language, device)
+        needs_features = settings.model.guidance_features > 0
+        if needs_features or settings.teacher.model:
+            self._cache = FeatureCache(settings.features, device)
+        if settings.teacher.model:
+            pairs = teach(pairs, settings.teacher.model, str(device), self._cache)
+        if needs_features:
+            found = self._cache.of_pairs(pairs, keep=not self.dry_run)
+            self._features = {name: vis_features for name, (vis_features, _) in found.items()}
+        return super().start(device, pairs)
+
+    def losses(
+        self, network: nn.Module, batch: Batch, step: int, chance: Chance
+    ) -> dict[str, Tensor]:
+        """Fuse, the inputs of a share made harder, and compare with clean sources and teacher."""
+        settings, taught = self.settings, batch.teacher is not None
+        vis_y, ir, kind = batch.vis_y, batch.ir, None
+        if taught:
+            vis_y, ir, kind = self._harder(batch, chance)
+        fused = network(vis_y, ir, *self._guidance(batch, chance))
+        losses = fidelity(settings.fidelity, fused, batch)
+        share = self._share(step)
+        if taught:
+            teacher = settings.teacher
+            weight = teacher.final_weight + (teacher.weight - teacher.final_weight) * (1 - share)
+            losses['teacher'] = weight * distillation_loss(fused, batch.teacher)
+            self._remember(kind, fused.detach(), batch.teacher)
+        if self._language and (weight := share if taught else 1.0):
+            terms = self._language(fused, batch, step, chance)
+            losses |= {name: weight * term for name, term in terms.items()}
+        return losses
+
+    def tower(self) -> Callable[[Tensor], Tensor] | None:
+        """Return the cache: validation sees the features that it holds."""
+        return self._cache if self._features else None
+
+    def facts_of_clip(self) -> dict[str, Any]:
+        """Name the CLIP that guides, if one does."""
+        return {'name': self.settings.features.clip.name} if self._features else {}
+
+    def _share(self, step: int) -> float:
+        """Return how far the student is on its own: 0 while it is held, then up to 1."""
+        hold = self.settings.teacher.hold
+        if hold == 1:
+            return 0.0
+        late = (step / self.settings.steps - hold) / (1 - hold)
+        return 0.5 - 0.5 * math.cos(math.pi * max(0.0, late))
+
+    def _harder(self, batch: Batch, chance: Chance) -> tuple[Tensor, Tensor, str]:
+        """Degrade the first crops of a batch in one way, that of a large gap by preference."""
+        gaps = self.facts['gaps']
+        kind = list(gaps)[chance.choose(list(gaps.values()))[0]]
+        count = round(self.settings.teacher.degraded * len(batch.ir))
+        vis, ir = DEGRADATIONS[kind](batch.vis[:count], batch.ir[:count], chance)
+        vis, ir = torch.cat((vis, batch.vis[count:])), torch.cat((ir, batch.ir[count:]))
+        return rgb_luma(vis), ir, kind
+
+    def _remember(self, kind: str, fused: Tensor, teacher: Tensor) -> None:
+        """Follow the gap behind each way of making inputs harder, over all processes."""
+        count = round(self.settings.teacher.degraded * len(fused))
+        if not count:
+            return
+        kinds = list(self.facts['gaps'])
+        seen = torch.zeros(2, len(kinds), device=fused.device)
+        gap = (fused[:count] - teacher[:count]).abs().mean()
+        seen[:, kinds.index(kind)] = torch.stack((gap, torch.ones_like(gap)))
+        sums, counts = reduce(seen, 'sum').tolist()
+        memory = self.settings.teacher.memory
+        for name, total, times in zip(kinds, sums, counts, strict=True):
+            if times:
+                old = self.facts['gaps'][name]
+                self.facts['gaps'][name] = memory * old + (1 - memory) * total / times
+
+    def _guidance(self, batch: Batch, chance: Chance) -> tuple[Tensor, ...]:
+        """Return the features that guide the batch, zeros where a crop goes without."""
+        if not self._features:
+            return ()
+        dropout = self.settings.guidance_dropout
+        rows = [self._features[pair.name] * (not chance.happens(dropout)) for pair in batch.pairs]
+        return (torch.stack(rows).to(self.device),)
 
 
-def run_on(
-    settings: RecipeSettings, pairs: list[ImagePair], sets: ValidationSets, command: str
-) -> Path:
-    """Train on these pairs from where the run in the folder was left."""
-    run = prepare(settings)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    resume(run)
-    with SummaryWriter(str(run.folder)) as board, progress(run) as bar:
-        while run.step < settings.steps:
-            train_epoch(run, pairs, bar, board)
-            finish_epoch(run, pairs, sets, command, board)
-    return finish(run, sets, command)
-
-
-def prepare(settings: RecipeSettings) -> Run:
-    """Build networks, optimizer and generator from the seed."""
-    device = select_device(settings.device)
-    torch.manual_seed(settings.seed)
-    config = flatten(settings.model)
-    network, average = build(NAME, config).to(device), build(NAME, config).to(device)
-    average.load_state_dict(network.state_dict())
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    generator = Generator().manual_seed(settings.seed)
-    return Run(settings, network, average.eval(), optimizer, generator, device)
-
-
-def resume(run: Run) -> None:
-    """Go on at the step where the run in the folder was left, if there is one."""
-    path = run.folder / 'state.safetensors'
-    if not path.is_file():
-        return
-    facts = load_state(path, run.networks, run.optimizer, run.generator)
-    settings = choices(run.settings)
-    if changed := [key for key, value in settings.items() if facts['settings'].get(key) != value]:
-        raise ConfigError(
-            f'{run.folder} holds a run with other settings ({", ".join(changed)}); '
-            'use another run_dir or remove the folder'
-        )
-    run.step, run.minutes, run.best = facts['step'], facts['minutes'], facts['best']
-
-
-def choices(settings: RecipeSettings) -> dict[str, Any]:
-    """Return the settings that make a difference to the result: all but the place."""
-    return {key: value for key, value in flatten(settings).items() if key != 'run_dir'}
-
-
-def progress(run: Run) -> tqdm:
-    """Return the progress bar of the whole run."""
-    return tqdm(total=run.settings.steps, initial=run.step, desc=NAME, unit='step')
-
-
-def train_epoch(run: Run, pairs: list[ImagePair], bar: tqdm, board: SummaryWriter) -> None:
-    """Take the optimizer steps up to the next validation."""
-    settings = run.settings
-    augment = Augmenter(settings.augmentation, settings.thermal, run.generator)
-    started = time.monotonic()
-    end = min(settings.steps, run.step - run.step % settings.epoch_steps + settings.epoch_steps)
-    run.network.train()
-    while run.step < end:
-        rate = learning_rate(settings, run.step)
-        for parameters in run.optimizer.param_groups:
-            parameters['lr'] = rate
-        losses = losses_of(run, next_batch(run, pairs, augment))
-        total = sum(losses.values())
-        run.optimizer.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip_norm)
-        run.optimizer.step()
-        run.step += 1
-        follow(run)
-        bar.update()
-        if run.step % 50 == 0:
-            bar.set_postfix(loss=f'{total.item():.4f}')
-            board.add_scalar('learning_rate', rate, run.step)
-            for name, value in losses.items():
-                board.add_scalar(f'loss/{name}', value.item(), run.step)
-    run.minutes += (time.monotonic() - started) / 60
-
-
-def learning_rate(settings: RecipeSettings, step: int) -> float:
-    """Return the rate of a step: linear warm-up, then a cosine down to a fiftieth."""
-    warm = min(1.0, (step + 1) / settings.warmup_steps)
-    cosine = 0.5 + 0.5 * math.cos(math.pi * step / settings.steps)
-    return settings.learning_rate * warm * (0.02 + 0.98 * cosine)
-
-
-def next_batch(run: Run, pairs: list[ImagePair], augment: Augmenter) -> Iterator[Tensor]:
-    """Yield vis_y and ir as the network sees them, then clean, each (B, 1, S, S)."""
-    chosen = torch.randint(len(pairs), (run.settings.batch,), generator=run.generator)
-    samples = [augment(pairs[index]) for index in chosen.tolist()]
-    for name in ('vis_y', 'ir', 'clean_vis_y', 'clean_ir'):
-        yield torch.stack([getattr(sample, name) for sample in samples]).to(run.device)
-
-
-def losses_of(run: Run, batch: Iterator[Tensor]) -> dict[str, Tensor]:
-    """Fuse a batch and return the weighted losses against the clean sources."""
-    vis_y, ir, clean_vis_y, clean_ir = batch
-    fused = run.network(vis_y, ir)
-    weights = run.settings.loss
-    return {
-        'intensity': weights.intensity * intensity_loss(fused, clean_ir, clean_vis_y),
-        'gradient': weights.gradient * gradient_loss(fused, clean_ir, clean_vis_y),
-        'ssim': weights.ssim * ssim_loss(fused, clean_ir, clean_vis_y),
-    }
-
-
-@torch.no_grad()
-def follow(run: Run) -> None:
-    """Move the averaged weights towards the trained ones, faster in the beginning."""
-    decay = min(run.settings.ema_decay, run.step / (run.step + 10))
-    for average, trained in zip(run.average.parameters(), run.network.parameters(), strict=True):
-        average.lerp_(trained, 1 - decay)
-
-
-def finish_epoch(
-    run: Run,
-    pairs: list[ImagePair],
-    sets: ValidationSets,
-    command: str,
-    board: SummaryWriter,
-) -> None:
-    """Validate, keep the best checkpoint, draw the strip, save the state."""
-    latest = run.folder / 'latest.safetensors'
-    save(run, latest, command, {})
-    validator = Validator(latest, run.settings.thermal, run.settings.device)
-    figures = validator.measure(sets, run.settings.validation_stride)
-    report(figures)
-    for name, row in figures.items():
-        for metric, value in row.items():
-            board.add_scalar(f'{name}/{metric}', value, run.step)
-    if score(figures) >= run.best:
-        run.best = score(figures)
-        save(run, run.folder / 'best.safetensors', command, figures)
-    strip = validator.strip(strip_pairs(pairs, sets))
-    board.add_image('ir_vis_fused', strip.numpy(), run.step, dataformats='HWC')
-    write_image(run.folder / f'strip_{run.step:06d}.png', strip.numpy())
-    facts = {
-        'step': run.step,
-        'minutes': run.minutes,
-        'best': run.best,
-        'settings': choices(run.settings),
-    }
-    path = run.folder / 'state.safetensors'
-    save_state(path, run.networks, run.optimizer, run.generator, facts)
-
-
-def finish(run: Run, sets: ValidationSets, command: str) -> Path:
-    """Measure the best checkpoint on all validation pairs and write it with these figures."""
-    best, final = run.folder / 'best.safetensors', run.folder / f'{NAME}.safetensors'
-    validator = Validator(best, run.settings.thermal, run.settings.device)
-    figures = validator.measure(sets, stride=1)
-    report(figures)
-    one = load_checkpoint(best)
-    provenance = one.provenance | {'command': command, 'metrics': figures}
-    save_checkpoint(final, one.model, NAME, one.config, one.preprocessing, provenance)
-    tqdm.write(f'wrote {final}')
-    return final
-
-
-def save(run: Run, path: Path, command: str, figures: Figures) -> None:
-    """Write the averaged weights with their provenance."""
-    device = (
-        f'{torch.get_num_threads()} CPU cores' if run.device.type == 'cpu' else str(run.device)
-    )
-    provenance: dict[str, Any] = {
-        'data': 'RoadScene, M3SVD',
-        'command': command,
-        'settings': choices(run.settings),
-        'steps': run.step,
-        'minutes': round(run.minutes, 1),
-        'device': device,
-        'date': datetime.date.today().isoformat(),
-        'licence': LICENCE,
-        'metrics': figures,
-    }
-    preprocessing = {'luma': 'BT.601 full range', 'thermal': flatten(run.settings.thermal)}
-    save_checkpoint(
-        path, run.average, NAME, flatten(run.settings.model), preprocessing, provenance
-    )
+def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:
+    """Train by the shared loop."""
+    loop.train(Recipe, settings, command, dry_run)

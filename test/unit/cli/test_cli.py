@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
-from ir_vis_fusion.checkpoint import load_checkpoint, resolve
+from ir_vis_fusion.checkpoint import load_checkpoint, resolve, save_checkpoint
 from ir_vis_fusion.cli import doctor
 from ir_vis_fusion.cli.main import build_parser, main
 from ir_vis_fusion.cli.table import format_table
+from ir_vis_fusion.guidance.prompts import EmbeddingBank
+from ir_vis_fusion.models.registry import build
+from ir_vis_fusion.preprocessing.encodings import read_image, write_image
+from ir_vis_fusion.types import Role
+import numpy as np
 import pytest
+import torch
 
 
 def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
@@ -19,6 +25,51 @@ def test_models_lists_the_shipped_student_with_its_hash(capsys: pytest.CaptureFi
     row = next(x for x in capsys.readouterr().out.splitlines() if x.startswith('student'))
     assert load_checkpoint(resolve('student')).sha256[:12] in row
     assert 'Apache-2.0' in row
+
+
+def test_models_tells_what_clip_the_named_checkpoints_need(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    files = [str(tmp_path / f'{name}.safetensors') for name in ('one', 'two')]
+    for file, config, facts in (
+        (files[0], {'guidance_features': 4}, {'clip': {'name': 'ViT-B-32'}}),
+        (files[1], {'guidance_features': 4, 'guided_by': 'text_features'}, {}),
+    ):
+        save_checkpoint(file, build('student', config), 'student', config, facts, {})
+    assert main(['models', *files, 'student']) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == [*files, 'student']
+    assert 'image tower, optional (ViT-B-32)  ' in rows[0]
+    assert 'text features, optional  ' in rows[1]
+    assert '46,240      0.88          none' in rows[2]
+
+
+def test_fuse_with_a_prompt_goes_by_the_bank(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    config = {'guidance_features': 4, 'guided_by': 'text_features'}
+    model = build('student', config)
+    torch.nn.init.ones_(model.film[-1].weight)
+    save_checkpoint(tmp_path / 'model.safetensors', model, 'student', config, {}, {})
+    EmbeddingBank(('fog', 'car'), torch.eye(2, 4)).save(tmp_path / 'bank.safetensors')
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 40), np.uint8)
+    write_image(tmp_path / 'image.png', pixels)
+    image = str(tmp_path / 'image.png')
+    command = ['fuse', '--thermal', image, '--visible', image, '--device', 'cpu']
+    command += ['--model', str(tmp_path / 'model.safetensors')]
+    guided = [*command, '--bank', str(tmp_path / 'bank.safetensors'), '--prompt']
+    assert main([*command, '--out', str(tmp_path / 'plain.png')]) == 0
+    assert 'only a prompt guides the network' in capsys.readouterr().err
+    assert main([*guided, 'fog', '--out', str(tmp_path / 'fog.png')]) == 0
+    plain, fog = (
+        read_image(tmp_path / f'{name}.png', Role.VISIBLE).image for name in ('plain', 'fog')
+    )
+    assert (plain != fog).any()
+    capsys.readouterr()
+    assert main([*guided, 'fogg', '--out', str(tmp_path / 'fogg.png')]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "'fogg' is not in the embedding bank of 2 names, did you mean 'fog'?" in error
+    assert not (tmp_path / 'fogg.png').exists()
 
 
 def test_doctor_finds_what_is_there(capsys: pytest.CaptureFixture) -> None:
@@ -60,7 +111,7 @@ def test_doctor_names_damaged_weights_and_fails(
 
 @pytest.mark.parametrize(
     ('command', 'option'),
-    [('fuse', '--thermal'), ('demo', '--bag'), ('sample', '--seed'), ('describe', '--bank')],
+    [('fuse', '--prompt'), ('demo', '--bag'), ('sample', '--seed'), ('describe', '--bank')],
 )
 def test_the_help_of_a_command_names_its_options(
     command: str, option: str, capsys: pytest.CaptureFixture

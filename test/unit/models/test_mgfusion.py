@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ir_vis_fusion.checkpoint import load_checkpoint, save_checkpoint
-from ir_vis_fusion.models.mgfusion import GatedFusion, Injection, MGFusion
+from ir_vis_fusion.models.mgfusion import FeatureMean, GatedFusion, Injection, MGFusion
 from ir_vis_fusion.models.registry import build
 import pytest
 import torch
@@ -65,18 +65,38 @@ def test_gradients_reach_every_parameter_and_both_sources(cii: bool, cff: bool) 
 def test_without_both_ablated_parts_no_features_are_needed() -> None:
     model = small(cii=False, cff=False)
     vis_y, ir, *features = inputs()
-    assert not model.needs_features
+    assert model.guidance == ()
+    assert not any('mean' in name for name, _ in model.named_buffers() if 'running' not in name)
     with torch.inference_mode():
         assert torch.equal(model(vis_y, ir), model(vis_y, ir, *features))
 
 
 @pytest.mark.parametrize(('cii', 'cff'), ABLATIONS[:3])
-def test_missing_features_are_named_with_the_way_out(cii: bool, cff: bool) -> None:
+def test_the_mean_of_the_training_stands_in_for_missing_features(cii: bool, cff: bool) -> None:
     model = small(cii=cii, cff=cff)
-    vis_y, ir, vis_features, _ = inputs()
-    assert model.needs_features
-    with pytest.raises(ValueError, match='needs the CLIP image embeddings of both images'):
-        model(vis_y, ir, vis_features)
+    vis_y, ir, *features = inputs()
+    model.train()(vis_y, ir, *features)
+    model.eval()
+    vis_mean, ir_mean = (nn.functional.normalize(x, dim=1).mean(0, keepdim=True) for x in features)
+    assert model.guidance == ('vis_features', 'ir_features')
+    with torch.inference_mode():
+        expected = model(vis_y, ir, vis_mean, ir_mean)
+        torch.testing.assert_close(model(vis_y, ir), expected)
+        torch.testing.assert_close(model(vis_y, ir, ir_features=ir_mean), expected)
+
+
+def test_the_mean_copies_the_first_batch_and_moves_by_a_hundredth() -> None:
+    """Unit vectors: (1, 0) and (0, 1) have the mean 1/2; then 0.99 * 1/2 + 0.01 * (1, 0)."""
+    mean = FeatureMean(2)
+    assert mean(None).tolist() == [[0.0, 0.0]]
+    mean(torch.tensor([[3.0, 0.0], [0.0, 0.1]]))
+    torch.testing.assert_close(mean.mean, torch.tensor([0.5, 0.5]))
+    torch.testing.assert_close(mean(None), torch.tensor([[1.0, 1.0]]))
+    mean(torch.tensor([[5.0, 0.0]]))
+    torch.testing.assert_close(mean.mean, torch.tensor([0.505, 0.495]))
+    mean(None)
+    mean.eval()(torch.tensor([[0.0, 1.0]]))
+    torch.testing.assert_close(mean.mean, torch.tensor([0.505, 0.495]))
 
 
 @pytest.mark.parametrize(('cii', 'cff'), ABLATIONS[:3])
@@ -167,11 +187,14 @@ def test_the_gate_of_the_fusion_sees_edges_only() -> None:
 @pytest.mark.parametrize(('cii', 'cff'), ABLATIONS)
 def test_a_checkpoint_gives_the_same_network_back(tmp_path: Path, cii: bool, cff: bool) -> None:
     model, config = small(cii=cii, cff=cff), {**SMALL, 'cii': cii, 'cff': cff}
+    model.train()(*inputs())
+    model.eval()
     save_checkpoint(tmp_path / 'm.safetensors', model, 'mgfusion', config, {}, {})
     loaded = load_checkpoint(tmp_path / 'm.safetensors').model
     assert isinstance(loaded, MGFusion)
     with torch.inference_mode():
         assert torch.equal(loaded(*inputs()), model(*inputs()))
+        assert torch.equal(loaded(*inputs()[:2]), model(*inputs()[:2]))
 
 
 @pytest.mark.parametrize('change', [{'channels': 0}, {'heads': 3}, {'clip_features': 3}])

@@ -1,5 +1,7 @@
 """Registry: networks by name, and what they cost."""
 
+import inspect
+
 from ir_vis_fusion.errors import ConfigError
 from ir_vis_fusion.models.registry import build, count_macs, count_parameters, MODELS
 from ir_vis_fusion.models.student import Student
@@ -72,3 +74,16 @@ def test_macs_count_every_kind_of_layer() -> None:
 def test_every_network_makes_its_own_example_inputs(name: str) -> None:
     model = build(name, {})
     assert count_macs(model, 64, 80) > count_macs(model, 32, 40) > 0
+
+
+@pytest.mark.parametrize('name', list(MODELS))
+def test_a_network_takes_images_and_the_features_that_it_names(name: str) -> None:
+    model = build(name, {})
+    vis, ir, *features = model.example_inputs(32, 40)
+    assert vis.shape == (1, 3 if model.color else 1, 32, 40)
+    assert ir.shape == (1, 1, 32, 40)
+    assert len(features) == len(model.guidance)
+    parameters = list(inspect.signature(model.forward).parameters.values())[2:]
+    if model.guidance and name != 'student':
+        assert tuple(parameter.name for parameter in parameters) == model.guidance
+    assert all(parameter.default is None for parameter in parameters)

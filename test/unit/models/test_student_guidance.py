@@ -76,6 +76,25 @@ def test_each_sample_follows_its_own_vector_whose_length_does_not_count() -> Non
     torch.testing.assert_close(longer, both[1:])
 
 
+def test_a_row_of_zeros_is_the_plain_student() -> None:
+    student = trained()
+    nn.init.normal_(student.film[-1].bias)
+    vis_y, ir = frames(32, 40, batch=2)
+    guidance = torch.cat((vectors(1, 24), torch.zeros(1, 24)))
+    with torch.inference_mode():
+        fused, plain = student(vis_y, ir, guidance), student(vis_y, ir)
+    torch.testing.assert_close(fused[1], plain[1])
+    assert (fused[0] - plain[0]).abs().max() > 0.01
+
+
+def test_it_says_what_guides_it() -> None:
+    assert Student().guidance == ()
+    assert Student(guidance_features=24).guidance == ('vis_features',)
+    assert Student(guidance_features=24, guided_by='text_features').guidance == ('text_features',)
+    with pytest.raises(ValueError, match="one of vis_features, text_features, got 'sound'"):
+        Student(guidance_features=24, guided_by='sound')
+
+
 def test_the_modulation_is_a_gain_and_a_bias_before_the_relu() -> None:
     """Gain 2 and bias 1 of one layer, folded into its convolution, give the same."""
     torch.manual_seed(0)

@@ -7,7 +7,6 @@ from ir_vis_fusion.errors import EncodingError
 from ir_vis_fusion.node.diagnostics import (
     assess,
     FrameSnapshot,
-    FrameStatistics,
     InputSnapshot,
     key_values,
     Level,
@@ -15,8 +14,9 @@ from ir_vis_fusion.node.diagnostics import (
     Snapshot,
 )
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import FusedFrame, PixelEncoding, Role, ThermalState
+from ir_vis_fusion.types import FusedFrame, GuidanceState, PixelEncoding, Role, ThermalState
 import numpy as np
 import pytest
 
@@ -108,6 +108,19 @@ def test_where_thermal_is_held_the_remedy_names_what_limits_there(
     assert 'right to about one thermal period' in text
     assert f'set sync.thermal_time_offset_ms to {-offset_ms:.0f}' in text
     assert 'sync.mode' not in text
+
+
+def test_a_failure_of_clip_is_told_while_it_lasts() -> None:
+    guidance = GuidanceState('image features', 2.5, 3, 'RuntimeError: out of memory')
+    now = dataclasses.replace(GOOD, guidance=guidance)
+
+    expected = 'CLIP fails, what it saw before stays: RuntimeError: out of memory'
+    assert texts(now) == texts(now, now) == expected
+    well = dataclasses.replace(now, guidance=dataclasses.replace(guidance, fault=''))
+    assert assess(well, now) == []
+    values = key_values(now, BEFORE)
+    assert values['guidance'] == 'image features'
+    assert (values['guidance_age_s'], values['guidance_failures']) == ('2.50', '3')
 
 
 def test_the_measured_offset_is_told_only_while_nothing_matches() -> None:

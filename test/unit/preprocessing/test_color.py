@@ -1,6 +1,6 @@
 """Luma and its exchange."""
 
-from ir_vis_fusion.preprocessing.color import luma, recombine
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
 from ir_vis_fusion.types import PixelEncoding
 import pytest
 import torch
@@ -100,3 +100,16 @@ def test_the_luma_of_the_result_is_the_fused_luma_where_nothing_is_clamped():
     fused = (y + 0.2 * (luma(image(1), RGB) - 0.5)).clamp(0.3, 0.7)
     result = luma(recombine(source, y, fused), RGB)
     torch.testing.assert_close(result, fused, atol=0.51 / 255, rtol=0)
+
+
+@pytest.mark.parametrize('encoding', [PixelEncoding.RGB8, PixelEncoding.BGR8])
+def test_to_rgb_and_back_is_the_same_image_in_either_order(encoding):
+    rgb = to_rgb(pixel(51, 102, 255), encoding)
+    values = (0.2, 0.4, 1.0) if encoding is RGB else (1.0, 0.4, 0.2)
+    torch.testing.assert_close(rgb, torch.tensor(values).view(1, 3, 1, 1))
+    assert torch.equal(from_rgb(to_rgb(image(), encoding), encoding), image())
+
+
+def test_from_rgb_rounds_and_clamps():
+    planes = torch.tensor((-0.1, 0.7 / 255, 1.2)).view(1, 3, 1, 1)
+    assert from_rgb(planes, RGB).tolist() == [[[0, 1, 255]]]

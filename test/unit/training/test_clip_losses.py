@@ -118,6 +118,29 @@ def test_the_probability_of_being_fused_is_that_of_the_third_prompt() -> None:
     torch.testing.assert_close(fused_probability(images, prompts), expected)
 
 
+def test_embeddings_in_bfloat16_are_judged_in_float32_under_autocast_too() -> None:
+    """Only what rounding the embeddings themselves changes is changed."""
+    draw = generator()
+    images = [torch.randn(4, 64, generator=draw).bfloat16() for _ in range(3)]
+    prompts = torch.randn(3, 64, generator=draw).bfloat16()
+
+    def losses(images: list[Tensor], prompts: Tensor) -> list[Tensor]:
+        scores = [fused_probability(image, prompts) for image in images]
+        return [
+            direction_loss(*images, *prompts),
+            similarity_loss(*images),
+            prompt_classification_loss(images[0], prompts, 1),
+            balance_loss(images[0], *prompts[:2]),
+            ranking_loss(*scores),
+        ]
+
+    expected = losses([image.float() for image in images], prompts.float())
+    with torch.autocast('cpu', torch.bfloat16):
+        results = losses(images, prompts)
+    assert {result.dtype for result in results} == {torch.float32}
+    torch.testing.assert_close(results, expected)
+
+
 def plain_window(half: float, x: float, y: float) -> Windows:
     return Windows(half, torch.tensor([[x, y]]), torch.eye(2)[None], torch.zeros(1, 2))
 

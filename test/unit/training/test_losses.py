@@ -1,28 +1,97 @@
 """Losses: zero where nothing is left to do, hand-derived elsewhere."""
 
+from collections.abc import Callable
+
+from ir_vis_fusion.models.textfusion import recolour
 import pytest
 import torch
 from torch import Tensor
-from training.losses import gradient_loss, intensity_loss, ssim_loss
+from training.losses import (
+    axis_gradient_loss,
+    chroma_loss,
+    distillation_loss,
+    edge_loss,
+    gradient_loss,
+    intensity_loss,
+    selective_intensity_loss,
+    ssim_loss,
+    structure_loss,
+)
 from training.losses.gradient import sobel
 
+Loss = Callable[..., Tensor]
+OF_GREY = [
+    axis_gradient_loss,
+    edge_loss,
+    gradient_loss,
+    intensity_loss,
+    ssim_loss,
+    structure_loss,
+]
+# Each with the number of images that it takes and their channels.
+ALL = [
+    *((loss, (1, 1, 1)) for loss in OF_GREY),
+    (distillation_loss, (1, 1)),
+    (selective_intensity_loss, (3, 1, 3)),
+    (chroma_loss, (3, 3)),
+]
 
-def picture(seed: int) -> Tensor:
-    return torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(seed))
+
+def picture(seed: int, channels: int = 1) -> Tensor:
+    return torch.rand(2, channels, 32, 32, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize('loss', [gradient_loss, intensity_loss, ssim_loss])
-def test_equal_images_cost_nothing(loss: object) -> None:
+def flat(value: float, channels: int = 1) -> Tensor:
+    return torch.full((1, channels, 16, 16), value)
+
+
+def step(height: float) -> Tensor:
+    """Return dark left of column 8, which is seen in 2 of the 14 columns of its gradient."""
+    image = torch.zeros(1, 1, 16, 16)
+    image[..., 8:] = height
+    return image
+
+
+@pytest.mark.parametrize(('loss', 'channels'), ALL)
+def test_equal_images_cost_nothing(loss: Loss, channels: tuple[int, ...]) -> None:
     image = picture(0)
-    assert loss(image, image, image).item() == pytest.approx(0.0, abs=1e-5)
+    equal = [image.expand(-1, count, -1, -1) for count in channels]
+    assert loss(*equal).item() == pytest.approx(0.0, abs=1e-5)
 
 
-@pytest.mark.parametrize('loss', [gradient_loss, intensity_loss, ssim_loss])
-def test_gradients_are_finite_on_flat_images(loss: object) -> None:
-    fused = torch.full((1, 1, 16, 16), 0.5, requires_grad=True)
-    flat = torch.zeros(1, 1, 16, 16)
-    loss(fused, flat, flat).backward()
+@pytest.mark.parametrize(('loss', 'channels'), ALL)
+def test_gradients_are_finite_on_flat_images(loss: Loss, channels: tuple[int, ...]) -> None:
+    fused, *sources = (flat(0.5 * (place == 0), c) for place, c in enumerate(channels))
+    loss(fused.requires_grad_(), *sources).backward()
     assert fused.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(('loss', 'channels'), ALL)
+def test_gradients_reach_each_pixel_of_the_fused_image(
+    loss: Loss, channels: tuple[int, ...]
+) -> None:
+    """But for the few where two terms cancel or a Sobel kernel has its zeros."""
+    fused, *sources = (picture(place, count) for place, count in enumerate(channels))
+    loss(fused.requires_grad_(), *sources).backward()
+    assert fused.grad.isfinite().all()
+    assert (fused.grad != 0).float().mean() > 0.8
+
+
+# gradient_loss is left out: autocast rounds its convolution.
+@pytest.mark.parametrize(
+    ('loss', 'channels'), [case for case in ALL if case[0] is not gradient_loss]
+)
+def test_a_fused_image_in_bfloat16_is_judged_in_float32(
+    loss: Loss, channels: tuple[int, ...]
+) -> None:
+    """Under autocast too; only what rounding the image itself changes is changed."""
+    images = [0.5 + 0.1 * picture(place, count) for place, count in enumerate(channels)]
+    fused = images[0].bfloat16()
+    expected = loss(fused.float(), *images[1:])
+    with torch.autocast('cpu', torch.bfloat16):
+        result = loss(fused, *images[1:])
+    assert result.dtype == torch.float32
+    assert result.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_intensity_is_the_distance_to_the_brighter_source() -> None:
@@ -52,3 +121,90 @@ def test_a_flat_source_does_not_hold_back_the_structure_of_the_other() -> None:
     smoke, ir = torch.full((2, 1, 32, 32), 0.6), picture(1)
     assert ssim_loss(ir, ir, smoke).item() < 0.02
     assert ssim_loss(smoke, ir, smoke).item() > 0.9
+
+
+@pytest.mark.parametrize('loss', [edge_loss, axis_gradient_loss])
+def test_a_missing_edge_costs_its_height_and_a_turned_one_nothing(loss: Loss) -> None:
+    """|gx| is 0.7 in 2 of 14 columns: 0.1."""
+    edge, none = step(0.7), flat(0.0)
+    assert loss(none, edge, none).item() == pytest.approx(0.1)
+    assert loss(none, none, edge).item() == pytest.approx(0.1)
+    assert loss(edge, none, none).item() == pytest.approx(0.1)
+    assert loss(0.7 - edge, edge, none).item() == pytest.approx(0.0, abs=1e-6)
+    assert loss(edge / 2, edge, edge / 7).item() == pytest.approx(0.05)
+
+
+def test_axes_are_compared_apart_and_edges_as_a_whole() -> None:
+    """
+    A vertical edge of one source crosses a horizontal one of the other.
+
+    Two columns and two rows of 14 share 4 of 196 pixels, which need both edges by axis (56 in
+    all) and one of them as a whole (52).
+    """
+    ir, vis_y = step(0.5), step(0.5).mT
+    none = torch.zeros_like(ir)
+    assert axis_gradient_loss(none, ir, vis_y).item() == pytest.approx(0.5 * 56 / 196)
+    assert edge_loss(none, ir, vis_y).item() == pytest.approx(0.5 * 52 / 196)
+    # Both sources' sum has |gx| + |gy| = 1 at the 4 pixels: right by axis, too much as a whole.
+    assert axis_gradient_loss(ir + vis_y, ir, vis_y).item() == pytest.approx(0.0, abs=1e-6)
+    assert edge_loss(ir + vis_y, ir, vis_y).item() == pytest.approx(0.5 * 4 / 196)
+
+
+def test_distillation_counts_an_offset_once_and_notices_a_turned_edge() -> None:
+    """A step of 0.7: half the pixels differ by it, the gradient by 0.7 in 2 of 14 columns."""
+    teacher = step(0.7)
+    assert distillation_loss(teacher + 0.1, teacher).item() == pytest.approx(0.1)
+    assert distillation_loss(flat(0.0), teacher).item() == pytest.approx(0.35 + 0.1)
+    assert distillation_loss(0.7 - teacher, teacher).item() == pytest.approx(0.7 + 0.2)
+    assert distillation_loss(flat(0.0), teacher.mT).item() == pytest.approx(0.35 + 0.1)
+
+
+def test_structure_counts_both_sources_alike() -> None:
+    """Of flat images only the means count: (2 * 0.25 * 0.5 + C1) / (0.25^2 + 0.5^2 + C1)."""
+    c1 = 0.01**2
+    similarity = (0.25 + c1) / (0.3125 + c1)
+    half, quarter = flat(0.5), flat(0.25)
+    assert structure_loss(half, half, quarter).item() == pytest.approx(1 - similarity)
+    assert structure_loss(half, quarter, quarter).item() == pytest.approx(2 - 2 * similarity)
+
+
+def test_structure_does_not_spare_a_flat_source() -> None:
+    """Smoke has next to no similarity to anything: one whole SSIM is lost."""
+    smoke, ir = torch.full((2, 1, 32, 32), 0.6), picture(1)
+    assert 0.9 < structure_loss(ir, ir, smoke).item() < 1.1
+
+
+def test_turned_structure_costs_more_than_none() -> None:
+    image = picture(0)
+    flat_image = torch.full_like(image, 0.5)
+    assert structure_loss(1 - image, image, image) > structure_loss(flat_image, image, image) > 1
+
+
+def test_selective_intensity_wants_grey_where_the_infrared_is_brighter() -> None:
+    """
+    The visible colour (0.6, 0.2, 0.1) has the mean 0.3.
+
+    Infrared of 0.4 is the target (0.2 + 0.2 + 0.3) / 3 away; below 0.3 the colour itself is.
+    """
+    vis = torch.tensor([0.6, 0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
+    assert selective_intensity_loss(vis, flat(0.4), vis).item() == pytest.approx(0.7 / 3)
+    assert selective_intensity_loss(flat(0.4, 3), flat(0.4), vis).item() == 0
+    assert selective_intensity_loss(vis, flat(0.29), vis).item() == 0
+    assert selective_intensity_loss(vis + 0.1, flat(0.29), vis).item() == pytest.approx(0.1)
+
+
+def test_chroma_is_that_which_the_network_shifts() -> None:
+    """Cb by 0.03 and Cr by -0.05: 0.08, whatever happens to the luma."""
+    vis = picture(0, 3)
+    shift = torch.tensor([0.03, -0.05]).view(1, 2, 1, 1)
+    fused = recolour(vis, picture(1), shift)
+    assert chroma_loss(fused, vis).item() == pytest.approx(0.08, rel=1e-4)
+    assert chroma_loss(vis + 0.2, vis).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_more_red_is_more_cr_and_less_cb() -> None:
+    """Red by 0.2: Cr by 0.2 (1 - 0.299) / 1.402 = 0.1, Cb by -0.2 * 0.299 / 1.772."""
+    redder = flat(0.3, 3)
+    redder[:, 0] += 0.2
+    expected = 0.1 + 0.2 * 0.299 / 1.772
+    assert chroma_loss(redder, flat(0.3, 3)).item() == pytest.approx(expected)

@@ -1,8 +1,11 @@
 """The mailbox of one: the newest item wins, what it replaces is counted."""
 
+import os
+import sys
 import threading
 
-from ir_vis_fusion.node.worker import Worker
+from ir_vis_fusion.worker import Worker
+import pytest
 
 TIMEOUT_S = 10
 
@@ -71,3 +74,22 @@ def test_closing_finishes_the_item_under_way_and_drops_the_waiting_one() -> None
 
     assert not closing.is_alive()
     assert handled == [1]
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='niceness of threads is Linux')
+def test_a_nice_worker_leaves_the_others_as_they_are() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    found = []
+    done = threading.Event()
+
+    def handle(_item: int) -> None:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        done.set()
+
+    worker = Worker(handle, 'test', nice=3)
+    worker.put(1)
+    assert done.wait(TIMEOUT_S)
+    worker.close()
+
+    assert found == [min(own + 3, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own

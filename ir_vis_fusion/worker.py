@@ -1,6 +1,8 @@
 """A thread behind a mailbox of one."""
 
 from collections.abc import Callable
+import os
+import sys
 import threading
 from typing import Any
 
@@ -11,12 +13,14 @@ class Worker:
 
     An item that nobody took yet is replaced by a newer one and counted in ``dropped``: with a
     queue instead, a network slower than the camera would work on ever older images. ``handle``
-    must not raise.
+    must not raise. On Linux ``nice`` is added to the thread's niceness, and so to that of the
+    threads which torch starts for it.
     """
 
-    def __init__(self, handle: Callable[[Any], None], name: str) -> None:
+    def __init__(self, handle: Callable[[Any], None], name: str, nice: int = 0) -> None:
         self.dropped = 0
         self._handle = handle
+        self._nice = nice
         self._item: Any = None
         self._open = True
         self._changed = threading.Condition()
@@ -44,6 +48,12 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
+        if self._nice and sys.platform.startswith('linux'):
+            # There, and only there, it belongs to a thread and not to the process.
+            thread = threading.get_native_id()
+            os.setpriority(
+                os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + self._nice
+            )
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._item is not None or not self._open)

@@ -1,0 +1,172 @@
+"""Several ways of fusion on the same pairs, side by side: ``ivf evaluate``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+import statistics
+import sys
+from typing import Any
+
+from ir_vis_fusion import __version__
+from ir_vis_fusion.config import FrameSettings, PredictorSettings
+from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.evaluation.baselines import BASELINES
+from ir_vis_fusion.evaluation.fused_sets import fuse_set
+from ir_vis_fusion.evaluation.image_sets import (
+    as_saved,
+    find_images,
+    Pairs,
+    read_luma,
+    read_sources,
+    require,
+)
+from ir_vis_fusion.evaluation.measures import LEAST_SIDE, measure, MEASURES
+from ir_vis_fusion.metrics.frequency import stretch as stretched
+from ir_vis_fusion.predictor import FusionPredictor
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Method:
+    """
+    One row of the table.
+
+    ``fuse`` takes a stem and its infrared and visible luma, (1, 1, H, W) in 0-255, and returns
+    the fused luma of the same kind. ``kind`` is trivial, folder or model; ``about`` goes into
+    the results.
+    """
+
+    kind: str
+    fuse: Callable[[str, Tensor, Tensor], Tensor]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def trivial_methods() -> dict[str, Method]:
+    """Return the rows that every table starts with."""
+    return {
+        name: Method('trivial', lambda stem, ir, vis_y, rule=rule: as_saved(rule(ir, vis_y)))
+        for name, rule in BASELINES.items()
+    }
+
+
+def folder_method(
+    folder: Path, pairs: Pairs, kind: str = 'folder', about: Mapping[str, Any] | None = None
+) -> Method:
+    """Return the row of a folder with a fused image of each stem."""
+    files = find_images(folder)
+    require(files, pairs, folder)
+
+    def read(stem: str, ir: Tensor, vis_y: Tensor) -> Tensor:
+        fused = read_luma(files[stem])
+        if fused.shape != vis_y.shape:
+            (height, width), (rows, columns) = fused.shape[-2:], vis_y.shape[-2:]
+            raise EvaluationError(
+                f'{str(files[stem])!r} is {width}x{height}, the visible image '
+                f'{columns}x{rows}; fused images must have its size'
+            )
+        return fused
+
+    return Method(kind, read, {'images': str(folder), **(about or {})})
+
+
+def model_method(
+    settings: PredictorSettings,
+    frame_settings: FrameSettings,
+    pairs: Pairs,
+    folder: Path,
+    overwrite: bool = False,
+) -> Method:
+    """Fuse every pair with a model into a folder; returns the row of that folder."""
+    predictor = FusionPredictor(settings)
+    predictor.check(frame_settings)
+    if predictor.guidance_note:
+        tqdm.write(f'note: {settings.model}: {predictor.guidance_note}', file=sys.stderr)
+    made_by = fuse_set(predictor, frame_settings, pairs, folder, overwrite)
+    about = {'model': settings.model, 'sha256': made_by['sha256'], 'made_by': made_by}
+    return folder_method(folder, pairs, 'model', about)
+
+
+def evaluate(
+    pairs: Pairs,
+    methods: Mapping[str, Method],
+    stretch: bool = False,
+    device: torch.device | str = 'cpu',
+) -> dict[str, Any]:
+    """
+    Measure every method on every pair; returns what goes into the JSON file.
+
+    ``configuration`` says what was measured and how, ``methods`` holds for each name ``kind``,
+    what is known about it, and by the metric's abbreviation ``mean``, ``median`` and ``ci95``
+    (of the mean, by bootstrap) over the images where it is defined, ``undefined`` (how many
+    it is not, where there are any) and ``per_image`` by stem. None where undefined.
+
+    Parameters
+    ----------
+    pairs
+        What :func:`~ir_vis_fusion.evaluation.image_sets.list_pairs` returned.
+    methods
+        By name.
+    stretch
+        Whether each fused image is first stretched to 0-255, as some papers do.
+    device
+        Where the metrics are computed.
+
+    """
+    per_image: dict[str, dict[str, dict[str, float | None]]] = {name: {} for name in methods}
+    with tqdm(
+        total=len(pairs) * len(methods), unit='image', desc='measuring', disable=None
+    ) as bar:
+        for stem, files in pairs.items():
+            ir, vis_y = read_sources(*files)
+            if min(vis_y.shape[-2:]) < LEAST_SIDE:
+                raise EvaluationError(
+                    f'{str(files[1])!r}: has a side below {LEAST_SIDE} pixels, which is too '
+                    'small for VIF; leave it out by --list'
+                )
+            for name, method in methods.items():
+                fused = method.fuse(stem, ir, vis_y)
+                fused = stretched(fused) if stretch else fused
+                images = (image.to(device) for image in (fused, ir, vis_y))
+                per_image[name][stem] = measure(*images)
+                bar.update()
+    return {
+        'configuration': {
+            'ir_vis_fusion': __version__,
+            'torch': torch.__version__,
+            'images': 'luma (BT.601), 8-bit, rounded' + (', stretched' if stretch else ''),
+            'stretch': stretch,
+            'metrics': {
+                name: {'variant': one.variant, 'higher_is_better': one.higher_is_better}
+                for name, one in MEASURES.items()
+            },
+            'pairs': len(pairs),
+        },
+        'methods': {
+            name: {'kind': method.kind, **method.about, **_summary(per_image[name])}
+            for name, method in methods.items()
+        },
+    }
+
+
+def _summary(per_image: dict[str, dict[str, float | None]]) -> dict[str, Any]:
+    summary: dict[str, Any] = {'mean': {}, 'median': {}, 'ci95': {}, 'undefined': {}}
+    for name in MEASURES:
+        values = [row[name] for row in per_image.values() if row[name] is not None]
+        if len(values) < len(per_image):
+            summary['undefined'][name] = len(per_image) - len(values)
+        summary['mean'][name] = statistics.fmean(values) if values else None
+        summary['median'][name] = statistics.median(values) if values else None
+        summary['ci95'][name] = _interval(values) if values else None
+    return summary | {'per_image': per_image}
+
+
+def _interval(values: list[float]) -> list[float]:
+    """Return the 95 % interval of the mean over resampled images; the same at every run."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(len(values), (RESAMPLES, len(values)), generator=generator)
+    means = torch.tensor(values, dtype=torch.float64)[drawn].mean(1)
+    return means.quantile(torch.tensor((0.025, 0.975), dtype=torch.float64)).tolist()

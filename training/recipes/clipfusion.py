@@ -1,0 +1,209 @@
+"""
+CLIPFusion: learned prompts as labels for a 3-D convolution network, both tuned in turns.
+
+Read from :class:`Recipe` on; the loop is ``training/loop.py``, the configuration
+``training/configs/clipfusion.yaml``, the network ``ir_vis_fusion/models/clipfusion.py``, the
+prompts ``ir_vis_fusion/models/prompts.py`` and how they learn ``training/prompts.py``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ir_vis_fusion.config import ClipSettings, flatten, group, setting, Settings
+from ir_vis_fusion.guidance.prompts import EmbeddingBank
+from ir_vis_fusion.models.prompts import PromptNetwork
+import torch
+from torch import nn, Tensor
+from tqdm import tqdm
+from training import loop, recipe
+from training.augmentations import Batch
+from training.chance import Chance
+from training.clip import ClipLoss
+from training.datasets import ImagePair
+from training.fidelity import fidelity, FidelitySettings
+from training.losses import (
+    accept_patches,
+    balance_loss,
+    cut_patches,
+    draw_windows,
+    perceptual_loss,
+    prompt_classification_loss,
+    strongest,
+)
+from training.prompts import (
+    Crops,
+    cut_crops,
+    FUSED,
+    INFRARED,
+    learn,
+    look,
+    PromptSettings,
+    Snapshot,
+    tune,
+    VISIBLE,
+)
+from training.validation import score
+
+LEAST_CROP = 33
+
+
+@dataclass(frozen=True)
+class ModelSettings(Settings):
+    """The arguments of CLIPFusion."""
+
+    width: int = setting(16, 'channels of each slice', minimum=1)
+
+
+@dataclass(frozen=True)
+class LossSettings(Settings):
+    """Weights and cost of the terms in CLIP's space."""
+
+    scale: float = setting(1.0, 'weight of the whole; 0: without CLIP', minimum=0)
+    classification: float = setting(1.0, 'weight of being told as fused', minimum=0)
+    balance: float = setting(0.5, 'weight of standing between the sources', minimum=0)
+    perceptual: float = setting(0.1, "weight of the stronger tokens of CLIP's", minimum=0)
+    content_steps: int = setting(2000, 'steps before these terms set in', minimum=0)
+    content_share: float = setting(0.3, 'what is left then of the anchor', minimum=0)
+    every: int = setting(
+        1, 'steps between two that have these terms, then weighted as much more', minimum=1
+    )
+    crops: int = setting(16, 'crops of a batch that have these terms', minimum=1)
+    patches: int = setting(8, 'patches cut from each crop', minimum=0)
+    least_bits: float = setting(
+        6.0, 'entropy that a patch must have in both sources', unit='bits', minimum=0, maximum=8
+    )
+
+
+@dataclass(frozen=True)
+class RecipeSettings(recipe.RunSettings):
+    """All that a run is made of."""
+
+    round_steps: int = setting(2100, 'steps between two tunings of the prompts', minimum=1)
+    model: ModelSettings = group(ModelSettings)
+    fidelity: FidelitySettings = group(FidelitySettings)
+    loss: LossSettings = group(LossSettings)
+    prompts: PromptSettings = group(PromptSettings)
+    clip: ClipSettings = group(ClipSettings)
+
+    def contradictions(self) -> Iterable[str]:
+        """Yield a fault where crops are too small for the pyramid behind the first prompts."""
+        if self.augmentation.crop < LEAST_CROP:
+            yield f'augmentation.crop must be >= {LEAST_CROP}, got {self.augmentation.crop}'
+
+
+class Recipe(recipe.Recipe):
+    """
+    Train the fusion network against prompts, and tune these between rounds of it.
+
+    A tuning takes the present results for better than those of the round before only where
+    the validation figures say so (the gate); prompts and network would drift together
+    otherwise. The tuned prompts are written as an embedding bank, ``prompts.safetensors``.
+    """
+
+    def __init__(self, settings: RecipeSettings) -> None:
+        super().__init__(settings, 'clipfusion', flatten(settings.model))
+        self.facts = {'rounds': 0, 'score': None}
+        self._clip: ClipLoss | None = None
+        self._crops: Crops | None = None
+
+    def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
+        """Let the prompts learn to tell the kinds of images apart."""
+        if self.settings.loss.scale:
+            self._clip = ClipLoss(self.settings.clip, device)
+            self._learn_prompts(device, pairs)
+        return super().start(device, pairs)
+
+    def _learn_prompts(self, device: torch.device, pairs: list[ImagePair]) -> None:
+        settings = self.settings
+        side = settings.augmentation.crop
+        crops = cut_crops(pairs, settings.prompts, side, self._clip, device, settings.seed)
+        features = crops.features[FUSED].shape[-1]
+        prompts = PromptNetwork(features, settings.prompts.hidden, settings.prompts.weight)
+        prompts.to(device)
+        told = learn(prompts, crops, settings.prompts, settings.seed)
+        tqdm.write(f'prompts: {told:.1%} of the crops are told right')
+        self._crops = crops
+        self.companions = {'prompts': prompts, 'older': Snapshot(len(crops.ir), features)}
+        self._write_prompts()
+
+    def losses(
+        self, network: nn.Module, batch: Batch, step: int, chance: Chance
+    ) -> dict[str, Tensor]:
+        """Fuse, compare with the clean sources and, after the content steps, with the prompts."""
+        settings = self.settings.loss
+        fused = network(batch.vis_y, batch.ir)
+        losses = fidelity(self.settings.fidelity, fused, batch)
+        if step < settings.content_steps:
+            return losses
+        losses = {name: settings.content_share * term for name, term in losses.items()}
+        if self._clip is not None and step % settings.every == 0:
+            losses |= self._guided(fused, batch, chance)
+        return losses
+
+    def finish_epoch(
+        self, average: nn.Module, pairs: list[ImagePair], step: int, figures: Mapping[str, Any]
+    ) -> None:
+        """Tune the prompts at the end of a round."""
+        settings = self.settings
+        if self._clip is None or step % settings.round_steps or step == settings.steps:
+            return
+        crops, prompts, older = self._crops, self.companions['prompts'], self.companions['older']
+        with torch.no_grad():
+            newer = look(self._clip, average(crops.vis_y, crops.ir))
+        now, before, rounds = score(figures), self.facts['score'], self.facts['rounds']
+        better = before is not None and now > before
+        margin = settings.prompts.inner_margin * 0.5**rounds
+        first, second = (older.features, newer) if better else (newer, None)
+        loss = tune(prompts, crops, first, second, settings.prompts, margin)
+        tqdm.write(f'prompts: round {rounds + 1}, better: {better}, ranking loss {loss:.3f}')
+        if before is None or better:
+            older.features.copy_(newer)
+            self.facts = {'rounds': rounds + 1, 'score': now}
+        else:
+            self.facts = self.facts | {'rounds': rounds + 1}
+        self._write_prompts()
+
+    def _guided(self, fused: Tensor, batch: Batch, chance: Chance) -> dict[str, Tensor]:
+        """Return the weighted terms in CLIP's space."""
+        settings = self.settings.loss
+        crops = slice(settings.crops)
+        fused, vis_y, ir = fused[crops], batch.clean_vis_y[crops], batch.clean_ir[crops]
+        features = self._clip.features(fused)
+        if settings.patches:
+            windows = draw_windows(settings.patches, chance.generator)
+            sources = cut_patches(vis_y, windows), cut_patches(ir, windows)
+            accepted = accept_patches(*sources, settings.least_bits)
+            if accepted.any():
+                patches = cut_patches(fused, windows)[accepted]
+                features = torch.cat((features, self._clip.features(patches)))
+        prompts = self.companions['prompts'](features).expand(len(features), -1, -1)
+        weight = settings.scale * settings.every
+        terms = {
+            'classification': prompt_classification_loss(features, prompts, FUSED),
+            'balance': balance_loss(features, prompts[:, INFRARED], prompts[:, VISIBLE]),
+        }
+        if settings.perceptual:
+            with torch.no_grad():
+                target = strongest(self._clip.tokens(vis_y), self._clip.tokens(ir))
+            terms['perceptual'] = perceptual_loss(self._clip.tokens(fused), target)
+        return {name: weight * getattr(settings, name) * term for name, term in terms.items()}
+
+    def _write_prompts(self) -> None:
+        """Write the prompts as a bank that the other systems can take for texts."""
+        folder = Path(self.settings.run_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        bank = self.companions['prompts'].bank()
+        clip = self.settings.clip
+        named = EmbeddingBank(tuple(bank), torch.stack(tuple(bank.values())).cpu(), clip.name)
+        named.save(folder / 'prompts.safetensors')
+
+
+def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:
+    """Train by the shared loop; a dry run reaches the terms in CLIP's space at once."""
+    if dry_run:
+        loss = replace(settings.loss, content_steps=1, every=1)
+        prompts = replace(settings.prompts, crops=8, iterations=2, tune_iterations=1)
+        settings = replace(settings, loss=loss, prompts=prompts, epoch_steps=1, round_steps=1)
+    loop.train(Recipe, settings, command, dry_run)

@@ -1,0 +1,144 @@
+"""
+TextFusion: cross-attention fusion in colour, modulated by CLIP's description of the scene.
+
+Read from :class:`Recipe` on; the loop is ``training/loop.py``, the configuration
+``training/configs/textfusion.yaml``, the network and its paper
+``ir_vis_fusion/models/textfusion.py``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ir_vis_fusion.config import flatten, group, GuidanceSettings, setting, Settings
+from ir_vis_fusion.errors import ConfigError
+from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
+import torch
+from torch import nn, Tensor
+from training import loop, recipe
+from training.augmentations import Batch, rgb_luma
+from training.chance import Chance
+from training.datasets import ImagePair
+from training.features import FeatureCache, FeatureSettings
+from training.losses import axis_gradient_loss, chroma_loss, intensity_loss, structure_loss
+
+LEVELS = 3
+
+
+@dataclass(frozen=True)
+class ModelSettings(Settings):
+    """The arguments of TextFusion."""
+
+    channels: int = setting(32, 'channels at half scale', minimum=1)
+    blocks: int = setting(2, 'Restormer blocks of each level', minimum=1)
+    heads: int = setting(1, 'attention heads at half scale', minimum=1)
+    text_features: int = setting(512, "length of CLIP's embeddings", minimum=1)
+    text_hidden: int = setting(1024, 'width of the hidden layer of each FiLM', minimum=1)
+
+
+@dataclass(frozen=True)
+class LossSettings(Settings):
+    """Weights of the terms, after Text-IF (Yi et al., CVPR 2024)."""
+
+    intensity: float = setting(8.0, 'weight of the brighter source, on luma', minimum=0)
+    structure: float = setting(1.0, 'weight of the structure of both sources', minimum=0)
+    chroma: float = setting(12.0, 'weight of the colours of the visible image', minimum=0)
+    gradient: float = setting(10.0, 'weight of the stronger edge, by axis', minimum=0)
+
+
+@dataclass(frozen=True)
+class RecipeSettings(recipe.RunSettings):
+    """All that a run is made of."""
+
+    text_dropout: float = setting(
+        0.2, 'share of crops without a text; 1: a network without texts', minimum=0, maximum=1
+    )
+    top: int = setting(5, 'names that describe a scene', minimum=1)
+    bank: str = setting(
+        '', 'FILE[#TENSOR] of an embedding bank: the names that scenes are described with'
+    )
+    model: ModelSettings = group(ModelSettings)
+    loss: LossSettings = group(LossSettings)
+    features: FeatureSettings = group(FeatureSettings)
+
+
+class Recipe(recipe.Recipe):
+    """
+    Train TextFusion with descriptions composed from an embedding bank.
+
+    CLIP looks at the visible image of every pair; the text vectors of the names that fit best,
+    averaged by their probabilities, are the description. A share of the crops has none, so
+    that the network works without.
+    """
+
+    def __init__(self, settings: RecipeSettings) -> None:
+        config = flatten(settings.model) | {'blocks': [settings.model.blocks] * LEVELS}
+        super().__init__(settings, 'textfusion', config)
+        self._cache: FeatureCache | None = None
+        self._texts: dict[str, Tensor] = {}
+
+    def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
+        """Describe all pairs."""
+        if self.settings.text_dropout < 1:
+            self._describe(device, pairs)
+        return super().start(device, pairs)
+
+    def _describe(self, device: torch.device, pairs: list[ImagePair]) -> None:
+        settings = self.settings
+        if not settings.bank:
+            raise ConfigError(
+                'textfusion needs the names that scenes are described with: set bank=FILE, '
+                'which `ivf prompts encode` writes, or text_dropout=1 for a network without texts'
+            )
+        bank = EmbeddingBank.load(settings.bank)
+        self._cache = FeatureCache(settings.features, device)
+        for name, (vis_features, _) in self._cache.of_pairs(pairs, keep=not self.dry_run).items():
+            found = describe(vis_features[None], bank, settings.top)
+            self._texts[name] = found.text_features[0]
+
+    def losses(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        step: int,  # noqa: ARG002
+        chance: Chance,
+    ) -> dict[str, Tensor]:
+        """Fuse in colour and compare with the clean sources."""
+        fused = network(batch.vis, batch.ir, self._features(batch, chance))
+        fused_y, vis_y, ir = rgb_luma(fused), batch.clean_vis_y, batch.clean_ir
+        weights = self.settings.loss
+        return {
+            'intensity': weights.intensity * intensity_loss(fused_y, ir, vis_y),
+            'structure': weights.structure * structure_loss(fused_y, ir, vis_y),
+            'chroma': weights.chroma * chroma_loss(fused, batch.clean_vis),
+            'gradient': weights.gradient * axis_gradient_loss(fused_y, ir, vis_y),
+        }
+
+    def _features(self, batch: Batch, chance: Chance) -> Tensor | None:
+        """Return the text features of a batch, zeros where a crop goes without."""
+        if not self._texts:
+            return None
+        rows = [
+            self._texts[pair.name] * (not chance.happens(self.settings.text_dropout))
+            for pair in batch.pairs
+        ]
+        return torch.stack(rows).to(self.device)
+
+    def guidance(self) -> GuidanceSettings:
+        """Describe in validation as in training."""
+        if not self._texts:
+            return GuidanceSettings()
+        return GuidanceSettings(clip=self.settings.features.clip, bank=self.settings.bank)
+
+    def tower(self) -> Callable[[Tensor], Tensor] | None:
+        """Return the cache: validation sees the features that it holds."""
+        return self._cache
+
+    def facts_of_clip(self) -> dict[str, Any]:
+        """Name the CLIP that the descriptions come from."""
+        return {'name': self.settings.features.clip.name} if self._texts else {}
+
+
+def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:
+    """Train by the shared loop."""
+    loop.train(Recipe, settings, command, dry_run)
