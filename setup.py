@@ -27,7 +27,7 @@ ros = [
 ]
 clip = ['open_clip_torch>=3.0', 'torchvision']
 bags = ['rosbags>=0.11.9']  # opens .mcap files without metadata.yaml
-train = ['tensorboard']
+train = ['accelerate>=1.0', 'tensorboard', *clip]
 test = ['hypothesis', 'pytest', 'scikit-image']
 
 setup(
@@ -69,7 +69,7 @@ setup(
         'bags': bags,
         'train': train,
         'test': test,  # colcon runs pytest where it is named here
-        'dev': [*bags, *clip, *train, *test, 'ruff'],
+        'dev': [*bags, *train, *test, 'ruff'],
     },
     zip_safe=False,
     entry_points={

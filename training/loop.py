@@ -263,14 +263,18 @@ def validate(run: Run, board: SummaryWriter) -> Figures:
 
 
 def finish(run: Run) -> Path:
-    """Measure the best checkpoint on all validation pairs and write it with these figures."""
-    best, final = run.folder / 'best.safetensors', run.folder / f'{run.recipe.name}.safetensors'
+    """Write the best checkpoint with its figures on all validation pairs."""
+    final = run.folder / f'{run.recipe.name}.safetensors'
     if run.accelerator.is_main_process:
-        figures = validator_of(run, best).measure(run.sets, stride=1)
+        one = load_checkpoint(run.folder / 'best.safetensors')
+        model = one.model.half() if run.settings.half_weights else one.model
+        provenance = one.provenance | {'command': run.command}
+        description = (model, one.name, one.config, one.preprocessing)
+        # Measured is the file itself, with its rounding; then the figures are added to it.
+        save_checkpoint(final, *description, provenance)
+        figures = validator_of(run, final).measure(run.sets, stride=1)
+        save_checkpoint(final, *description, provenance | {'metrics': figures})
         report(figures)
-        one = load_checkpoint(best)
-        provenance = one.provenance | {'command': run.command, 'metrics': figures}
-        save_checkpoint(final, one.model, one.name, one.config, one.preprocessing, provenance)
         tqdm.write(f'wrote {final}')
     run.accelerator.wait_for_everyone()
     return final

@@ -45,6 +45,9 @@ class RunSettings(Settings):
     weight_decay: float = setting(0.01, 'of AdamW', minimum=0)
     clip_norm: float = setting(1.0, 'largest norm of the gradient', minimum=0)
     ema_decay: float = setting(0.998, 'decay of the averaged weights', minimum=0, maximum=1)
+    half_weights: bool = setting(
+        False, 'write the finished weights in float16: half the bytes; they compute in float32'
+    )
     train_sets: str = setting(
         'roadscene/train.txt, m3svd_frames, m3svd_video@40',
         'FOLDER[/LIST.txt][@STRIDE][*WEIGHT], with commas: what is learnt from',

@@ -105,9 +105,9 @@ def run(options: argparse.Namespace) -> int:
         'visible': str(options.visible),
         'list': str(options.list or ''),
     }
-    options.json.write_text(json.dumps(results, indent=1, allow_nan=False) + '\n')
     print(format_table(table_rows(results['methods'])))
     print(f'\nmeans over {len(pairs)} pair(s); {LEGEND}')
+    _write(options.json, json.dumps(results, indent=1, allow_nan=False) + '\n')
     print(f'all results in {options.json}')
     return 0
 
@@ -117,12 +117,12 @@ def _named(arguments: list[str], taken: dict[str, Any]) -> Iterator[tuple[str, s
     seen = set(taken)
     for argument in arguments:
         name, given, value = argument.partition('=')
-        if not given:
+        # An = deeper in a path belongs to the path.
+        if not given or not name or Path(name).name != name:
             name, value = Path(argument).stem, argument
-        if name in seen or not name:
+        if name in seen:
             raise EvaluationError(
-                f'{argument!r}: the name {name!r} is {"taken" if name else "empty"}; '
-                f'give another: NAME={value}'
+                f'{argument!r}: the name {name!r} is taken; give another: NAME={value}'
             )
         seen.add(name)
         yield name, value
@@ -136,3 +136,10 @@ def _make_parent(file: Path) -> None:
         raise EvaluationError(f'{str(file.parent)!r}: no folder: {error.strerror}') from None
     if file.is_dir():
         raise EvaluationError(f'{str(file)!r}: is a folder; --json takes a file')
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise EvaluationError(f'{str(file)!r}: cannot be written: {error.strerror}') from None

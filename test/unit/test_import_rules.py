@@ -53,7 +53,16 @@ OWNERS = {
 }
 # Tensors in, tensors out.
 TENSOR_ROOMS = ('ir_vis_fusion/models/', 'ir_vis_fusion/metrics/', 'training/losses/')
-TENSOR_IMPORTS = {'torch', 'math', 'collections', 'copy', 'dataclasses', 'typing', 'difflib'}
+TENSOR_IMPORTS = {
+    'torch',
+    'math',
+    'collections',
+    'copy',
+    'dataclasses',
+    'typing',
+    'difflib',
+    'functools',
+}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -218,6 +218,8 @@ def test_names_must_differ(pairs: Pairs, tmp_path: Path, capsys: pytest.CaptureF
     options = [*folders, '--json', str(tmp_path / 'x.json'), '--fused']
     assert main(['evaluate', *options, f'mean={tmp_path}']) == 1
     assert "the name 'mean' is taken; give another: NAME=" in capsys.readouterr().err
+    assert main(['evaluate', *options, str(tmp_path / 'lr=1' / 'mean')]) == 1
+    assert f"the name 'mean' is taken; give another: NAME={tmp_path}" in capsys.readouterr().err
     assert not (tmp_path / 'x.json').exists()
 
 

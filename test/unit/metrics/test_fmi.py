@@ -88,7 +88,8 @@ def test_a_window_that_the_first_source_alone_fills_costs_the_empty_second_one_t
     """
     Three of ten columns of windows see the step of one source; F is flat.
 
-    With A first both terms are 0 there: 0.7. With the step in B, A's empty window equals F's: 0.85.
+    With the step in A both terms are 0 there: 0.7. With the step in B, A's windows equal F's and
+    count as 1: 0.85.
     """
     assert metrics.fmi(FLAT, step(5), FLAT).item() == pytest.approx(0.7)
     assert metrics.fmi(FLAT, FLAT, step(5)).item() == pytest.approx(0.85)

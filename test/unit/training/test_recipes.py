@@ -375,3 +375,14 @@ def test_cached_features_are_those_of_the_tower(tmp_path: Path, deep_clip: ClipS
     again = features.FeatureCache(features.FeatureSettings(file, without))(image)
     assert torch.equal(seen, again)
     assert seen.norm(dim=1).item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_finished_weights_may_be_written_in_half_the_bytes(
+    data: Path, tmp_path: Path, deep_clip: ClipSettings, bank: Path
+) -> None:
+    train('student', tmp_path, deep_clip, bank, 'half_weights=true')
+    best, final = (load_file(tmp_path / f'{name}.safetensors') for name in ('best', 'student'))
+    assert {value.dtype for value in final.values()} == {torch.float16}
+    assert all(torch.equal(value.half(), final[key]) for key, value in best.items())
+    model = load_checkpoint(tmp_path / 'student.safetensors').model
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
