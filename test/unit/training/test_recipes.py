@@ -15,6 +15,7 @@ from training.__main__ import CONFIGS, main, read_settings, RECIPES
 from training.augmentations import Augmenter, draw_batch
 from training.chance import Chance
 from training.datasets import read_pairs
+from training.run import Run
 
 SETS = 'roadscene/train.txt, m3svd_frames, m3svd_video@3'
 COMMON = (
@@ -247,7 +248,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(
     train(config, whole, deep_clip, bank)
     finish_epoch = loop.finish_epoch
 
-    def stop_after_one_epoch(run: loop.Run, *arguments: object) -> None:
+    def stop_after_one_epoch(run: Run, *arguments: object) -> None:
         finish_epoch(run, *arguments)
         raise KeyboardInterrupt
 
