@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ir_vis_fusion.config import ThermalSettings
-from ir_vis_fusion.evaluation.bags import BagReader, BagWriter, header_stamp
+from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
+from ir_vis_fusion.evaluation.cdr import header_stamp
 from ir_vis_fusion.evaluation.contact_sheet import write_contact_sheet
 from ir_vis_fusion.evaluation.videos import NANOSECONDS, VideoWriter
 from ir_vis_fusion.preprocessing.encodings import decode

@@ -19,7 +19,8 @@ import time
 
 from builtin_interfaces.msg import Time
 from ir_vis_fusion.errors import EvaluationError, FusionError
-from ir_vis_fusion.evaluation.bags import BagReader, header_stamp, NANOSECONDS, restamped
+from ir_vis_fusion.evaluation.bags import BagReader
+from ir_vis_fusion.evaluation.cdr import header_stamp, NANOSECONDS, restamped
 from ir_vis_fusion.evaluation.topics import guess_topics
 from ir_vis_fusion.node.stopping import StopFlag
 from ir_vis_fusion.node.transport import make_room_for_images
