@@ -27,6 +27,8 @@ ros = [
 ]
 clip = ['open_clip_torch>=3.0', 'torchvision']
 bags = ['rosbags>=0.11.9']  # opens .mcap files without metadata.yaml
+report = ['matplotlib>=3.8']
+detect = ['onnxruntime', 'pycocotools']
 train = ['accelerate>=1.0', 'tensorboard', *clip]
 test = ['hypothesis', 'pytest', 'scikit-image']
 
@@ -41,7 +43,7 @@ setup(
     maintainer='ir_vis_fusion maintainers',
     maintainer_email='maintainers@ir-vis-fusion.invalid',
     packages=find_packages(include=['ir_vis_fusion', 'ir_vis_fusion.*']),
-    package_data={package: ['weights/*', 'node/fastdds.xml']},
+    package_data={package: ['weights/*', 'node/fastdds.xml', 'evaluation/report.*s']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package}']),
         (f'share/{package}', ['package.xml']),
@@ -67,9 +69,11 @@ setup(
         'ros': ros,
         'clip': clip,
         'bags': bags,
+        'report': report,
+        'detect': detect,
         'train': train,
         'test': test,  # colcon runs pytest where it is named here
-        'dev': [*bags, *train, *test, 'ruff'],
+        'dev': [*bags, *report, *detect, *train, *test, 'ruff'],
     },
     zip_safe=False,
     entry_points={

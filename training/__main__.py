@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+import shlex
 import sys
+from typing import Any
 
 from ir_vis_fusion.config import nested_to_dotted, read_yaml, Settings, unflatten
 from ir_vis_fusion.errors import ConfigError, FusionError
@@ -57,13 +59,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run', action='store_true', help='two steps with whatever data there is, no output'
     )
-    return parser.parse_args(arguments)
+    # Overrides may stand on both sides of the options.
+    return parser.parse_intermixed_args(arguments)
 
 
 def command_of(options: argparse.Namespace) -> str:
     """Return the command line as one would type it again."""
     config = ['--config', str(options.config)] if options.config else []
-    return ' '.join(('python3 -m training', options.recipe, *options.overrides, *config))
+    words = ('python3', '-m', 'training', options.recipe, *config, *options.overrides)
+    return shlex.join(words)
 
 
 def read_settings(recipe: str, config: Path | None, overrides: Sequence[str]) -> Settings:
@@ -82,9 +86,25 @@ def read_settings(recipe: str, config: Path | None, overrides: Sequence[str]) ->
         key, separator, value = override.partition('=')
         if not separator:
             raise ConfigError(f'override {override!r} must have the form key=value')
-        # Nothing behind the = is the empty text, not YAML's null.
-        values[key] = yaml.safe_load(value) if value else ''
+        values[key] = value_of(value)
     return unflatten(RECIPES[recipe].RecipeSettings, values, where=path.name)
+
+
+def value_of(text: str) -> Any:
+    """Read what stands behind the = of an override, as YAML but for two cases."""
+    # Nothing is the empty text, not null; 1e-3 is a number, which YAML would write 1.0e-3.
+    if not text:
+        return ''
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f'override value {text!r} is not valid YAML: {error}') from None
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
 
 
 if __name__ == '__main__':

@@ -15,6 +15,8 @@ from pathlib import Path
 from ir_vis_fusion.config import ClipSettings, group, setting, Settings
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.clip import ImageTower, load_image_tower
+from ir_vis_fusion.guidance.guide import TOP
+from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
 from ir_vis_fusion.predictor import select_device
 from ir_vis_fusion.types import PixelEncoding
 from safetensors import safe_open, SafetensorError
@@ -71,6 +73,8 @@ class FeatureCache:
         self._device = device
         self._path = Path(settings.file)
         self._tower: ImageTower | None = None
+        # A tag or the name of a file; empty where the cache itself has to do.
+        self._weights = settings.clip.pretrained or Path(settings.clip.file).name
         self._known = self._read()
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -89,20 +93,59 @@ class FeatureCache:
         return vis_features, ir_features
 
     def of_pairs(
-        self, pairs: Iterable[ImagePair], keep: bool = True
+        self, pairs: Iterable[ImagePair], length: int = 0, keep: bool = True
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return the features of pairs by their names, with a progress bar; save new ones."""
+        """
+        Return the features of pairs by their names, with a progress bar; save new ones.
+
+        Parameters
+        ----------
+        pairs
+            The pairs.
+        length
+            What the network takes, to be checked; 0: any.
+        keep
+            Save features that were not known.
+
+        Raises
+        ------
+        GuidanceError
+            Where a feature is missing and there is no CLIP, or the length is another.
+
+        """
         known = len(self._known)
         bar = tqdm(list(pairs), desc='CLIP features', unit='pair', disable=None)
         features = {pair.name: self.of_pair(pair) for pair in bar}
         if keep and len(self._known) > known:
             self.save()
+        found = next(iter(self._known.values())).numel()
+        if length and found != length:
+            raise GuidanceError(
+                f'{self._settings.clip.name} gives features of {found} numbers, the network '
+                f'takes {length}; set its length in the model.* settings to {found}'
+            )
         return features
+
+    def descriptions(
+        self, pairs: Iterable[ImagePair], bank: str, length: int, keep: bool = True
+    ) -> dict[str, Tensor]:
+        """Return text features (E,) that describe pairs in the words of a bank, by their names."""
+        names = EmbeddingBank.load(bank)
+        top = min(TOP, len(names.names))
+        found = self.of_pairs(pairs, length, keep)
+        return {
+            pair: describe(vis_features[None], names, top).text_features[0]
+            for pair, (vis_features, _) in found.items()
+        }
 
     def save(self) -> None:
         """Write the file; an existing one is replaced as a whole or not at all."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        metadata = {'clip': self._settings.clip.name, 'images': json.dumps(list(self._known))}
+        metadata = {
+            'clip': self._settings.clip.name,
+            'weights': self._weights,
+            'images': json.dumps(list(self._known)),
+        }
         partial = self._path.with_name(f'{self._path.name}.partial')
         features = torch.stack(list(self._known.values()))
         partial.write_bytes(save({'features': features}, metadata))
@@ -116,6 +159,7 @@ class FeatureCache:
                 metadata = file.metadata()
                 features = file.get_tensor('features')
             clip, images = metadata['clip'], json.loads(metadata['images'])
+            weights = metadata.get('weights', '')
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise GuidanceError(
                 f'{self._path}: not a file of features, or cut off ({error}); remove it'
@@ -125,6 +169,12 @@ class FeatureCache:
                 f'{self._path} holds features of {clip}, asked for is '
                 f'{self._settings.clip.name}: give another features.file or that CLIP'
             )
+        if self._weights and weights and weights != self._weights:
+            raise GuidanceError(
+                f'{self._path} holds features of {clip} with the weights {weights}, asked for is '
+                f'{self._weights}: give another features.file or those weights'
+            )
+        self._weights = self._weights or weights
         return dict(zip(images, features, strict=True))
 
     @torch.inference_mode()

@@ -1,6 +1,7 @@
 """The language-driven loss of LDFusion: towards what the texts say, in CLIP's space."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ir_vis_fusion.config import ClipSettings, group, setting, Settings
 import torch
@@ -34,7 +35,10 @@ class LanguageSettings(Settings):
     )
     vgg: str = setting('torchvision', 'weights of VGG-19: torchvision, or a .safetensors file')
     every: int = setting(
-        1, 'steps between two that have these terms, then weighted as much more', minimum=1
+        1,
+        'steps between two that have these terms, then weighted as much more (clip_norm must '
+        'leave room for that)',
+        minimum=1,
     )
     crops: int = setting(16, 'crops of a batch that have these terms', minimum=1)
     patches: int = setting(16, 'patches cut from each crop', minimum=1)
@@ -43,6 +47,35 @@ class LanguageSettings(Settings):
     )
     texts: TextSettings = group(TextSettings)
     clip: ClipSettings = group(ClipSettings)
+
+
+class Perception:
+    """
+    Features of images (B, 1 or 3, H, W) for perceptual terms: CLIP's tokens or VGG-19's maps.
+
+    Parameters
+    ----------
+    settings
+        Which of them.
+    device
+        Where they are computed.
+    clip
+        The tower, where it is loaded already.
+
+    """
+
+    def __init__(
+        self, settings: LanguageSettings, device: torch.device, clip: ClipLoss | None = None
+    ) -> None:
+        self._features: Callable[[Tensor], list[Tensor]]
+        if settings.perceptual_by == 'vgg':
+            self._features = load_vgg19(settings.vgg, device)
+        else:
+            self._features = (clip or ClipLoss(settings.clip, device)).tokens
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """Return one tensor a layer, as perceptual_loss compares them."""
+        return self._features(images)
 
 
 class LanguageLoss:
@@ -60,8 +93,9 @@ class LanguageLoss:
         self._settings = settings
         self._clip = ClipLoss(settings.clip, device)
         self._texts = encode_texts(settings.texts, settings.clip, device)
-        by_vgg = settings.perceptual and settings.perceptual_by == 'vgg'
-        self._vgg = load_vgg19(settings.vgg, device) if by_vgg else None
+        self._perception = (
+            Perception(settings, device, self._clip) if settings.perceptual else None
+        )
 
     def __call__(
         self, fused: Tensor, batch: Batch, step: int, chance: Chance
@@ -83,7 +117,7 @@ class LanguageLoss:
         }
         if settings.patch:
             terms['patch'] = self._patch(fused, vis_y, ir, sources, chance)
-        if settings.perceptual:
+        if self._perception:
             terms['perceptual'] = self._perceptual(fused, vis_y, ir)
         weight = settings.scale * settings.every
         return {name: weight * getattr(settings, name) * term for name, term in terms.items()}
@@ -103,7 +137,11 @@ class LanguageLoss:
         return direction_loss(features, *sources, *self._texts, accepted=accepted)
 
     def _perceptual(self, fused: Tensor, vis_y: Tensor, ir: Tensor) -> Tensor:
-        features = self._vgg or self._clip.tokens
         with torch.no_grad():
-            target = strongest(features(vis_y), features(ir))
-        return perceptual_loss(features(fused), target)
+            target = strongest(self._perception(vis_y), self._perception(ir))
+        return perceptual_loss(self._perception(fused), target)
+
+
+def shortened(settings: LanguageSettings) -> LanguageSettings:
+    """Return settings for a dry run: every step, one crop."""
+    return replace(settings, every=1, crops=1, patches=min(settings.patches, 2))

@@ -6,6 +6,7 @@ torchrun run it as ``python3 -m training RECIPE`` does. Each process draws its o
 the first one validates and writes.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -13,17 +14,21 @@ import tempfile
 import time
 
 from accelerate.utils import broadcast_object_list
+from ir_vis_fusion.errors import FusionError
 import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from training.augmentations import Augmenter, draw_batch
 from training.chance import Chance
 from training.datasets import data_folder, ImagePair, read_pairs, validation_sets
 from training.outcome import finish, validate
-from training.recipe import choices, Recipe, RunSettings
-from training.run import prepare, resume, Run
+from training.recipe import Recipe, RunSettings
+from training.run import conditions, prepare, resume, Run
 from training.state import save_state
 from training.validation import Figures, ValidationSets
+
+REPORT_STEPS = 50
 
 
 def train(
@@ -35,14 +40,15 @@ def train(
     A dry run does two steps, validates on one pair a set and leaves nothing behind.
     """
     root = data_folder()
+    recipe = recipe_of(recipe_of.shortened(settings) if dry_run else settings)
     pairs, weights = read_pairs(root, settings.train_sets)
     sets = validation_sets(root, settings.validation_sets)
     if not dry_run:
-        return run_on(recipe_of(settings), command, pairs, weights, sets)
+        return run_on(recipe, command, pairs, weights, sets)
     sets = {name: one[:1] for name, one in sets.items()}
-    few = slice(settings.batch)
+    few = slice(recipe.settings.batch)
     with tempfile.TemporaryDirectory() as folder:
-        recipe = recipe_of(replace(settings, run_dir=folder, steps=2))
+        recipe.settings = replace(recipe.settings, run_dir=folder)
         recipe.dry_run = True
         run_on(recipe, command, pairs[few], weights[few], sets)
     return None
@@ -67,20 +73,31 @@ def run_on(
         unit='step',
         disable=None if first else True,
     )
-    with SummaryWriter(str(run.folder / 'board')) as board, bar:
+    writer = SummaryWriter(str(run.folder / 'board')) if first else nullcontext()
+    with writer as board, bar:
         while run.step < run.settings.steps:
             train_epoch(run, bar, board)
             finish_epoch(run, board)
     return finish(run)
 
 
-def train_epoch(run: Run, bar: tqdm, board: SummaryWriter) -> None:
-    """Take the optimizer steps up to the next validation."""
+def train_epoch(run: Run, bar: tqdm, board: SummaryWriter | None) -> None:
+    """
+    Take the optimizer steps up to the next validation.
+
+    Raises
+    ------
+    FusionError
+        Where the loss is no number any more.
+
+    """
     settings = run.settings
     augment = Augmenter(settings.augmentation, settings.thermal)
     started = time.monotonic()
     end = min(settings.steps, run.step - run.step % settings.epoch_steps + settings.epoch_steps)
     run.trained.train()
+    # Not every step has every term.
+    terms: dict[str, Tensor] = {}
     while run.step < end:
         rate = learning_rate(settings, run.step)
         for parameters in run.optimizer.param_groups:
@@ -92,6 +109,7 @@ def train_epoch(run: Run, bar: tqdm, board: SummaryWriter) -> None:
             run.pairs, run.weights, settings.batch, augment, chance, run.recipe.device
         )
         losses = run.recipe.losses(run.trained, batch, run.step, chance)
+        terms |= losses
         total = sum(losses.values())
         run.optimizer.zero_grad()
         run.accelerator.backward(total)
@@ -100,12 +118,24 @@ def train_epoch(run: Run, bar: tqdm, board: SummaryWriter) -> None:
         run.step += 1
         follow(run)
         bar.update()
-        if run.step % 50 == 0 and run.accelerator.is_main_process:
-            bar.set_postfix(loss=f'{total.item():.4f}')
-            board.add_scalar('learning_rate', rate, run.step)
-            for name, value in losses.items():
-                board.add_scalar(f'loss/{name}', value.item(), run.step)
+        if run.step % REPORT_STEPS == 0 or run.step == end:
+            bar.set_postfix(loss=f'{checked(total, run.step):.4f}')
+            if board is not None:
+                board.add_scalar('learning_rate', rate, run.step)
+                for name, value in terms.items():
+                    board.add_scalar(f'loss/{name}', value.item(), run.step)
     run.minutes += (time.monotonic() - started) / 60
+
+
+def checked(loss: Tensor, step: int) -> float:
+    """Return the value of a loss, which must be finite."""
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FusionError(
+            f'step {step}: the loss is {value}; go on from the last epoch with a lower '
+            'learning_rate or clip_norm, in another run_dir'
+        )
+    return value
 
 
 def learning_rate(settings: RunSettings, step: int) -> float:
@@ -128,7 +158,7 @@ def follow(run: Run) -> None:
         mean.copy_(now)
 
 
-def finish_epoch(run: Run, board: SummaryWriter) -> None:
+def finish_epoch(run: Run, board: SummaryWriter | None) -> None:
     """Validate, keep the best checkpoint, draw the strip, save the state."""
     shared: list[Figures] = [{}]
     if run.accelerator.is_main_process:
@@ -140,7 +170,7 @@ def finish_epoch(run: Run, board: SummaryWriter) -> None:
             'step': run.step,
             'minutes': run.minutes,
             'best': run.best,
-            'settings': choices(run.settings),
+            'settings': conditions(run),
             'recipe': run.recipe.facts,
             'scaler': run.accelerator.scaler.state_dict() if run.accelerator.scaler else None,
         }

@@ -27,9 +27,10 @@ def validate(run: Run, board: SummaryWriter) -> Figures:
     for name, row in figures.items():
         for metric, value in row.items():
             board.add_scalar(f'{name}/{metric}', value, run.step)
-    if score(figures) >= run.best:
+    best = run.folder / 'best.safetensors'
+    if score(figures) >= run.best or not best.is_file():
         run.best = score(figures)
-        save(run, run.folder / 'best.safetensors', figures)
+        save(run, best, figures)
     strip = validator.strip(strip_pairs(run.pairs, run.sets))
     board.add_image('ir_vis_fused', strip.numpy(), run.step, dataformats='HWC')
     write_image(run.folder / f'strip_{run.step:06d}.png', strip.numpy())
@@ -49,7 +50,8 @@ def finish(run: Run) -> Path:
         figures = validator_of(run, final).measure(run.sets, stride=1)
         save_checkpoint(final, *description, provenance | {'metrics': figures})
         report(figures)
-        tqdm.write(f'wrote {final}')
+        if not run.recipe.dry_run:
+            tqdm.write(f'wrote {final}')
     run.accelerator.wait_for_everyone()
     return final
 

@@ -8,7 +8,7 @@ the three kinds apart (:func:`learn`); later they are tuned to rank results (:fu
 from dataclasses import dataclass
 
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve
-from ir_vis_fusion.config import setting, Settings, ThermalSettings
+from ir_vis_fusion.config import setting, Settings
 from ir_vis_fusion.evaluation.baselines import laplacian
 from ir_vis_fusion.models.prompts import KINDS, PromptNetwork
 import torch
@@ -54,7 +54,7 @@ class Crops:
 def cut_crops(
     pairs: list[ImagePair],
     settings: PromptSettings,
-    side: int,
+    augment: Augmenter,
     clip: ClipLoss,
     device: torch.device,
     seed: int,
@@ -65,11 +65,7 @@ def cut_crops(
     There is no true fused image; as such serve, a third each, the pixel-wise maximum, the
     Laplacian pyramid and the student that ships.
     """
-    plain = AugmentationSettings(
-        crop=side, radiometric_share=0, contrast_share=0, gamma_share=0, noise_share=0
-    )
     chance = Chance(seed, CROPS_SEED, device=device)
-    augment = Augmenter(plain, ThermalSettings())
     batch = draw_batch(pairs, [1.0] * len(pairs), settings.crops, augment, chance, device)
     vis_y, ir = batch.clean_vis_y, batch.clean_ir
     student = load_checkpoint(resolve('student')).model.to(device)
@@ -84,6 +80,13 @@ def cut_crops(
     return Crops(vis_y, ir, tuple(look(clip, images) for images in (ir, vis_y, fused)))
 
 
+def plain(side: int) -> AugmentationSettings:
+    """Return augmentations that leave crops as they are but for how they lie."""
+    return AugmentationSettings(
+        crop=side, radiometric_share=0, contrast_share=0, gamma_share=0, noise_share=0
+    )
+
+
 def look(clip: ClipLoss, images: Tensor, part: int = 16) -> Tensor:
     """Return the features of many images, without gradients."""
     return torch.cat([clip.constant(some) for some in images.split(part)])
@@ -96,11 +99,13 @@ def learn(network: PromptNetwork, crops: Crops, settings: PromptSettings, seed: 
         [torch.full((len(one),), kind) for kind, one in enumerate(crops.features)]
     ).to(features.device)
     chance = Chance(seed, DRAWS_SEED)
+    network.requires_grad_(True)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     for _ in range(settings.iterations):
         rows = torch.randint(len(features), (settings.batch,), generator=chance.generator)
         some = features[rows]
         step(optimizer, prompt_classification_loss(some, network(some), kinds[rows]))
+    network.requires_grad_(False)
     with torch.no_grad():
         prompts = network(features)
         nearest = torch.einsum('bke,be->bk', prompts.expand(len(features), -1, -1), features)
@@ -133,6 +138,7 @@ def tune(
         Lead of newer over older results.
 
     """
+    network.requires_grad_(True)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.tune_rate)
     loss = torch.zeros(())
     for _ in range(settings.tune_iterations):
@@ -144,6 +150,7 @@ def tune(
             ]
             loss = loss + ranking_loss(*scores, settings.outer_margin, inner_margin)
         step(optimizer, loss)
+    network.requires_grad_(False)
     return loss.item()
 
 

@@ -1,7 +1,7 @@
 """What a recipe is: settings that all share, and what its file gives to the loop."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ir_vis_fusion.config import (
@@ -18,6 +18,9 @@ from torch import nn, Tensor
 from training.augmentations import AugmentationSettings, Batch
 from training.chance import Chance
 from training.datasets import ImagePair
+
+PLACES = ('run_dir', 'device', 'file', 'bank', 'vgg')
+LARGEST_DRY_CROP = 64
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,13 @@ class Recipe:
         # What else changes while the run goes on; JSON.
         self.facts: dict[str, Any] = {}
 
+    @classmethod
+    def shortened(cls, settings: RunSettings) -> RunSettings:
+        """Return settings for a dry run: two small steps that reach every term."""
+        crop = min(settings.augmentation.crop, LARGEST_DRY_CROP)
+        augmentation = replace(settings.augmentation, crop=crop)
+        return replace(settings, steps=2, batch=2, augmentation=augmentation)
+
     def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
         """Get ready on a device, before a state is loaded; return the pairs to train on."""
         self.device = device
@@ -120,7 +130,6 @@ class Recipe:
 
 
 def choices(settings: RunSettings) -> dict[str, Any]:
-    """Return the settings that make a difference to the result: all but the places."""
-    return {
-        key: value for key, value in flatten(settings).items() if key not in ('run_dir', 'device')
-    }
+    """Return the settings that make a difference to the result: all but where things are."""
+    values = flatten(settings).items()
+    return {key: value for key, value in values if key.rpartition('.')[2] not in PLACES}

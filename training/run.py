@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 import math
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
@@ -71,7 +72,9 @@ def prepare(
     device = accelerator.device
     average = type(recipe.network)(**recipe.config).to(device).eval()
     average.load_state_dict(recipe.network.state_dict())
-    pairs = recipe.start(device, pairs)
+    # The others find on disk what the first one had CLIP make.
+    with accelerator.main_process_first():
+        pairs = recipe.start(device, pairs)
     for companion in recipe.companions.values():
         companion.to(device)
     optimizer = torch.optim.AdamW(
@@ -90,8 +93,8 @@ def resume(run: Run) -> None:
     if not path.is_file():
         return
     facts = load_state(path, run.networks, run.optimizer)
-    settings = choices(run.settings)
-    if changed := [key for key, value in settings.items() if facts['settings'].get(key) != value]:
+    now, then = conditions(run), facts['settings']
+    if changed := [key for key, value in now.items() if then.get(key) != value]:
         raise ConfigError(
             f'{run.folder} holds a run with other settings ({", ".join(changed)}); '
             'use another run_dir or remove the folder'
@@ -100,3 +103,11 @@ def resume(run: Run) -> None:
     run.recipe.facts = facts['recipe']
     if run.accelerator.scaler is not None:
         run.accelerator.scaler.load_state_dict(facts['scaler'])
+
+
+def conditions(run: Run) -> dict[str, Any]:
+    """Return what a run that is taken up again must have in common with the one before."""
+    return choices(run.settings) | {
+        'processes': run.accelerator.num_processes,
+        'mixed_precision': run.accelerator.mixed_precision,
+    }

@@ -58,7 +58,7 @@ class Validator:
         height = min(pair.thermal.shape[0] for pair in pairs)
         width = min(pair.thermal.shape[1] for pair in pairs)
         columns = []
-        for pair in pairs:
+        for pair in (pair.to('cpu') for pair in pairs):
             rgb = pair.visible if pair.encoding is PixelEncoding.RGB8 else pair.visible.flip(-1)
             gray = pair.thermal[..., None].expand(-1, -1, 3)
             images = (gray, rgb, self.fuse(pair))

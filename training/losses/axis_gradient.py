@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from training.losses.derivatives import derivatives
+from training.losses.gradient import sobel
 
 
 def axis_gradient_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
@@ -27,5 +27,5 @@ def axis_gradient_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
     A scalar.
 
     """
-    larger = torch.maximum(derivatives(ir).abs(), derivatives(vis_y).abs())
-    return (derivatives(fused).abs() - larger).abs().sum(1).mean()
+    larger = torch.maximum(sobel(ir).abs(), sobel(vis_y).abs())
+    return (sobel(fused).abs() - larger).abs().sum(1).mean()

@@ -1,7 +1,7 @@
 """Distillation: the student's image is the teacher's, its edges above all."""
 
 from torch import Tensor
-from training.losses.derivatives import derivatives
+from training.losses.gradient import sobel
 
 
 def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -27,4 +27,4 @@ def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
     """
     pixels = (student.float() - teacher.float()).abs().mean()
-    return pixels + (derivatives(student) - derivatives(teacher)).abs().sum(1).mean()
+    return pixels + (sobel(student) - sobel(teacher)).abs().sum(1).mean()

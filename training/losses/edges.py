@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from training.losses.derivatives import derivatives
+from training.losses.gradient import sobel
 
 
 def edge_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
@@ -33,4 +33,4 @@ def edge_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
 
 
 def _magnitude(image: Tensor) -> Tensor:
-    return derivatives(image).abs().sum(1)
+    return sobel(image).abs().sum(1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from ir_vis_fusion.config import ClipSettings, flatten, group, setting, Settings
 from ir_vis_fusion.guidance.prompts import EmbeddingBank
 from ir_vis_fusion.models.prompts import PromptNetwork
@@ -18,7 +19,7 @@ import torch
 from torch import nn, Tensor
 from tqdm import tqdm
 from training import loop, recipe
-from training.augmentations import Batch
+from training.augmentations import Augmenter, Batch
 from training.chance import Chance
 from training.clip import ClipLoss
 from training.datasets import ImagePair
@@ -39,6 +40,7 @@ from training.prompts import (
     INFRARED,
     learn,
     look,
+    plain,
     PromptSettings,
     Snapshot,
     tune,
@@ -67,7 +69,10 @@ class LossSettings(Settings):
     content_steps: int = setting(2000, 'steps before these terms set in', minimum=0)
     content_share: float = setting(0.3, 'what is left then of the anchor', minimum=0)
     every: int = setting(
-        1, 'steps between two that have these terms, then weighted as much more', minimum=1
+        1,
+        'steps between two that have these terms, then weighted as much more (clip_norm must '
+        'leave room for that)',
+        minimum=1,
     )
     crops: int = setting(16, 'crops of a batch that have these terms', minimum=1)
     patches: int = setting(8, 'patches cut from each crop', minimum=0)
@@ -88,9 +93,14 @@ class RecipeSettings(recipe.RunSettings):
     clip: ClipSettings = group(ClipSettings)
 
     def contradictions(self) -> Iterable[str]:
-        """Yield a fault where crops are too small for the pyramid behind the first prompts."""
+        """Yield faults: crops too small for the pyramid of the first prompts, uneven rounds."""
         if self.augmentation.crop < LEAST_CROP:
             yield f'augmentation.crop must be >= {LEAST_CROP}, got {self.augmentation.crop}'
+        if self.round_steps % self.epoch_steps:
+            yield (
+                f'round_steps ({self.round_steps}) must be a multiple of epoch_steps '
+                f'({self.epoch_steps}): a round ends with an epoch'
+            )
 
 
 class Recipe(recipe.Recipe):
@@ -108,6 +118,14 @@ class Recipe(recipe.Recipe):
         self._clip: ClipLoss | None = None
         self._crops: Crops | None = None
 
+    @classmethod
+    def shortened(cls, settings: RecipeSettings) -> RecipeSettings:
+        """Reach the terms in CLIP's space, and a tuning, in two small steps."""
+        settings = super().shortened(settings)
+        loss = replace(settings.loss, content_steps=1, every=1, patches=1)
+        prompts = replace(settings.prompts, crops=8, iterations=2, tune_iterations=1)
+        return replace(settings, loss=loss, prompts=prompts, epoch_steps=1, round_steps=1)
+
     def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
         """Let the prompts learn to tell the kinds of images apart."""
         if self.settings.loss.scale:
@@ -118,15 +136,17 @@ class Recipe(recipe.Recipe):
     def _learn_prompts(self, device: torch.device, pairs: list[ImagePair]) -> None:
         settings = self.settings
         side = settings.augmentation.crop
-        crops = cut_crops(pairs, settings.prompts, side, self._clip, device, settings.seed)
+        augment = Augmenter(plain(side), settings.thermal)
+        crops = cut_crops(pairs, settings.prompts, augment, self._clip, device, settings.seed)
         features = crops.features[FUSED].shape[-1]
         prompts = PromptNetwork(features, settings.prompts.hidden, settings.prompts.weight)
         prompts.to(device)
-        told = learn(prompts, crops, settings.prompts, settings.seed)
-        tqdm.write(f'prompts: {told:.1%} of the crops are told right')
+        if not (Path(settings.run_dir) / 'state.safetensors').is_file():
+            told = learn(prompts, crops, settings.prompts, settings.seed)
+            if PartialState().is_main_process:
+                tqdm.write(f'prompts: {told:.1%} of the crops are told right')
         self._crops = crops
         self.companions = {'prompts': prompts, 'older': Snapshot(len(crops.ir), features)}
-        self._write_prompts()
 
     def losses(
         self, network: nn.Module, batch: Batch, step: int, chance: Chance
@@ -145,25 +165,34 @@ class Recipe(recipe.Recipe):
     def finish_epoch(
         self, average: nn.Module, pairs: list[ImagePair], step: int, figures: Mapping[str, Any]
     ) -> None:
-        """Tune the prompts at the end of a round."""
-        settings = self.settings
-        if self._clip is None or step % settings.round_steps or step == settings.steps:
+        """Tune the prompts at the end of a round, and write them."""
+        if self._clip is None:
             return
+        settings = self.settings
+        if step % settings.round_steps == 0 and step < settings.steps:
+            self._tune(average, figures)
+        if PartialState().is_main_process:
+            self._write_prompts()
+
+    def _tune(self, average: nn.Module, figures: Mapping[str, Any]) -> None:
+        """Let the prompts rank the present results, above those of the last round if better."""
+        settings = self.settings
         crops, prompts, older = self._crops, self.companions['prompts'], self.companions['older']
         with torch.no_grad():
             newer = look(self._clip, average(crops.vis_y, crops.ir))
         now, before, rounds = score(figures), self.facts['score'], self.facts['rounds']
-        better = before is not None and now > before
+        better = before is None or now > before
         margin = settings.prompts.inner_margin * 0.5**rounds
-        first, second = (older.features, newer) if better else (newer, None)
-        loss = tune(prompts, crops, first, second, settings.prompts, margin)
-        tqdm.write(f'prompts: round {rounds + 1}, better: {better}, ranking loss {loss:.3f}')
-        if before is None or better:
-            older.features.copy_(newer)
-            self.facts = {'rounds': rounds + 1, 'score': now}
+        if before is None:
+            loss = tune(prompts, crops, newer, None, settings.prompts, margin)
         else:
-            self.facts = self.facts | {'rounds': rounds + 1}
-        self._write_prompts()
+            newest = newer if better else None
+            loss = tune(prompts, crops, older.features, newest, settings.prompts, margin)
+        if PartialState().is_main_process:
+            tqdm.write(f'prompts: round {rounds + 1}, better: {better}, ranking loss {loss:.3f}')
+        if better:
+            older.features.copy_(newer)
+        self.facts = {'rounds': rounds + 1, 'score': now if better else before}
 
     def _guided(self, fused: Tensor, batch: Batch, chance: Chance) -> dict[str, Tensor]:
         """Return the weighted terms in CLIP's space."""
@@ -201,9 +230,5 @@ class Recipe(recipe.Recipe):
 
 
 def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:
-    """Train by the shared loop; a dry run reaches the terms in CLIP's space at once."""
-    if dry_run:
-        loss = replace(settings.loss, content_steps=1, every=1)
-        prompts = replace(settings.prompts, crops=8, iterations=2, tune_iterations=1)
-        settings = replace(settings, loss=loss, prompts=prompts, epoch_steps=1, round_steps=1)
+    """Train by the shared loop."""
     loop.train(Recipe, settings, command, dry_run)

@@ -5,7 +5,7 @@ Read from :class:`Recipe` on; the loop is ``training/loop.py``, the configuratio
 ``training/configs/ldfusion.yaml``, the network and its paper ``ir_vis_fusion/models/ldfusion.py``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ir_vis_fusion.config import flatten, group, setting, Settings
 import torch
@@ -15,7 +15,7 @@ from training.augmentations import Batch
 from training.chance import Chance
 from training.datasets import ImagePair
 from training.fidelity import fidelity, FidelitySettings
-from training.language import LanguageLoss, LanguageSettings
+from training.language import LanguageLoss, LanguageSettings, shortened
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,12 @@ class Recipe(recipe.Recipe):
     def __init__(self, settings: RecipeSettings) -> None:
         super().__init__(settings, 'ldfusion', flatten(settings.model))
         self._language: LanguageLoss | None = None
+
+    @classmethod
+    def shortened(cls, settings: RecipeSettings) -> RecipeSettings:
+        """Show CLIP one crop in each of two small steps."""
+        settings = super().shortened(settings)
+        return replace(settings, language=shortened(settings.language))
 
     def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
         """Load CLIP and the texts, if they have a weight."""

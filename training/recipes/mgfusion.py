@@ -68,7 +68,9 @@ class Recipe(recipe.Recipe):
         """Have the features of all pairs ready."""
         if self.network.guidance:
             self._cache = FeatureCache(self.settings.features, device)
-            self._features = self._cache.of_pairs(pairs, keep=not self.dry_run)
+            self._features = self._cache.of_pairs(
+                pairs, self.settings.model.clip_features, keep=not self.dry_run
+            )
         return super().start(device, pairs)
 
     def losses(

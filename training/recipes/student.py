@@ -2,28 +2,29 @@
 The student: real time, by fidelity alone or taught by any of the four systems.
 
 Read from :class:`Recipe` on; the loop is ``training/loop.py``, the configurations
-``training/configs/student*.yaml``, the network ``ir_vis_fusion/models/student.py``.
+``training/configs/student*.yaml``, the network ``ir_vis_fusion/models/student.py``, how it
+learns from a teacher ``training/teacher.py``.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 import math
 from typing import Any
 
-from accelerate.utils import reduce
-from ir_vis_fusion.config import flatten, group, setting, Settings
+from ir_vis_fusion.config import flatten, group, GuidanceSettings, setting, Settings
 import torch
 from torch import nn, Tensor
 from training import loop, recipe
-from training.augmentations import Batch, rgb_luma
+from training.augmentations import Batch
 from training.chance import Chance
 from training.datasets import ImagePair
-from training.degradations import DEGRADATIONS
 from training.features import FeatureCache, FeatureSettings
 from training.fidelity import fidelity, FidelitySettings
-from training.language import LanguageLoss, LanguageSettings
-from training.losses import distillation_loss
-from training.teacher import teach
+from training.language import LanguageLoss, LanguageSettings, Perception, shortened
+from training.losses import distillation_loss, perceptual_loss
+from training.teacher import Bandit, teach, TeacherSettings
+
+TEXT = 'text_features'
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,10 @@ class ModelSettings(Settings):
     guidance_features: int = setting(
         0, "length of CLIP's embeddings that guide it; 0: the plain student", minimum=0
     )
-
-
-@dataclass(frozen=True)
-class TeacherSettings(Settings):
-    """Learning from another network's results, on harder inputs than the teacher had."""
-
-    model: str = setting('', 'shipped name or checkpoint of the teacher; empty: none')
-    weight: float = setting(1.0, 'weight of its results in the beginning', minimum=0)
-    final_weight: float = setting(0.3, 'weight in the end', minimum=0)
-    hold: float = setting(
-        0.3, 'share of the run before it falls, and own learning rises', minimum=0, maximum=1
-    )
-    degraded: float = setting(
-        0.5, 'share of each batch whose inputs are made harder', minimum=0, maximum=1
-    )
-    memory: float = setting(
-        0.98, 'how slowly the gap for each way of making them harder is forgotten', minimum=0
+    guided_by: str = setting(
+        'vis_features',
+        'what they are of: the visible image, or texts that describe the scene',
+        choices=('vis_features', TEXT),
     )
 
 
@@ -63,66 +51,88 @@ class RecipeSettings(recipe.RunSettings):
     guidance_dropout: float = setting(
         0.2, 'share of crops without guidance, where there is any', minimum=0, maximum=1
     )
+    bank: str = setting('', 'FILE[#TENSOR] of an embedding bank, for guidance by texts')
     model: ModelSettings = group(ModelSettings)
     fidelity: FidelitySettings = group(FidelitySettings)
     teacher: TeacherSettings = group(TeacherSettings)
     language: LanguageSettings = group(LanguageSettings)
     features: FeatureSettings = group(FeatureSettings)
 
+    def contradictions(self) -> Iterable[str]:
+        """Yield faults in what belongs together."""
+        names = ('radiometric_share', 'contrast_share', 'gamma_share')
+        changed = [name for name in names if getattr(self.augmentation, name)]
+        if self.teacher.model and changed:
+            yield (
+                f'with a teacher, augmentation.{", ".join(changed)} must be 0: its results are '
+                'those of the pairs as they are'
+            )
+        if self.model.guidance_features and self.model.guided_by == TEXT and not self.bank:
+            yield 'guidance by texts needs bank=FILE, the names that scenes are described with'
+
 
 class Recipe(recipe.Recipe):
     """
     Train the student on fidelity; with a teacher, on its results and on its own.
 
-    The journal version of LDFusion (TNNLS 2026) lets the student learn by itself under the
-    supervision of the teacher; AgentFuse, of the same authors, makes its inputs harder as an
-    agent chooses. Here a bandit does: each way of making them harder is chosen as often as
-    the gap to the teacher behind it is large. Targets are always those of the clean pair.
-    The language-driven loss comes in while the teacher's weight falls.
+    The inputs of a share of the crops are made harder, the targets are always those of the
+    clean pair. The language-driven loss comes in while the teacher's weight falls.
     """
 
     def __init__(self, settings: RecipeSettings) -> None:
         super().__init__(settings, 'student', flatten(settings.model))
-        self.facts = {'gaps': dict.fromkeys(DEGRADATIONS, 1.0)}
+        self.facts = {'gaps': Bandit.start()}
         self._language: LanguageLoss | None = None
+        self._perception: Perception | None = None
         self._cache: FeatureCache | None = None
         self._features: dict[str, Tensor] = {}
+
+    @classmethod
+    def shortened(cls, settings: RecipeSettings) -> RecipeSettings:
+        """Show CLIP one crop in each of two small steps."""
+        settings = super().shortened(settings)
+        return replace(settings, language=shortened(settings.language))
 
     def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
         """Let the teacher fuse all pairs; load CLIP, if it has a weight."""
         settings = self.settings
         if settings.language.scale:
             self._language = LanguageLoss(settings.language, device)
-        needs_features = settings.model.guidance_features > 0
-        if needs_features or settings.teacher.model:
+        if settings.teacher.model or settings.model.guidance_features:
             self._cache = FeatureCache(settings.features, device)
         if settings.teacher.model:
-            pairs = teach(pairs, settings.teacher.model, str(device), self._cache)
-        if needs_features:
-            found = self._cache.of_pairs(pairs, keep=not self.dry_run)
-            self._features = {name: vis_features for name, (vis_features, _) in found.items()}
+            pairs = teach(pairs, settings.teacher, settings.thermal, device, self._cache)
+            if settings.teacher.perceptual:
+                self._perception = Perception(settings.language, device)
+        if settings.model.guidance_features:
+            self._features = self._guides(pairs)
         return super().start(device, pairs)
 
     def losses(
         self, network: nn.Module, batch: Batch, step: int, chance: Chance
     ) -> dict[str, Tensor]:
         """Fuse, the inputs of a share made harder, and compare with clean sources and teacher."""
-        settings, taught = self.settings, batch.teacher is not None
-        vis_y, ir, kind = batch.vis_y, batch.ir, None
-        if taught:
-            vis_y, ir, kind = self._harder(batch, chance)
-        fused = network(vis_y, ir, *self._guidance(batch, chance))
-        losses = fidelity(settings.fidelity, fused, batch)
-        share = self._share(step)
-        if taught:
-            teacher = settings.teacher
-            weight = teacher.final_weight + (teacher.weight - teacher.final_weight) * (1 - share)
-            losses['teacher'] = weight * distillation_loss(fused, batch.teacher)
-            self._remember(kind, fused.detach(), batch.teacher)
-        if self._language and (weight := share if taught else 1.0):
+        settings, share = self.settings, 1.0
+        if batch.teacher is None:
+            fused = network(batch.vis_y, batch.ir, *self._guidance(batch, chance))
+            losses = fidelity(settings.fidelity, fused, batch)
+        else:
+            share = self._share(step)
+            bandit = Bandit(settings.teacher, self.facts['gaps'])
+            fused = network(*bandit.harder(batch, chance), *self._guidance(batch, chance))
+            bandit.learn(fused.detach(), batch.teacher)
+            losses = fidelity(settings.fidelity, fused, batch)
+            losses |= self._taught(fused, batch.teacher, share)
+        if self._language and share:
             terms = self._language(fused, batch, step, chance)
-            losses |= {name: weight * term for name, term in terms.items()}
+            losses |= {name: share * term for name, term in terms.items()}
         return losses
+
+    def guidance(self) -> GuidanceSettings:
+        """Guide in validation as in training."""
+        if not self._features:
+            return GuidanceSettings()
+        return GuidanceSettings(clip=self.settings.features.clip, bank=self.settings.bank)
 
     def tower(self) -> Callable[[Tensor], Tensor] | None:
         """Return the cache: validation sees the features that it holds."""
@@ -140,30 +150,26 @@ class Recipe(recipe.Recipe):
         late = (step / self.settings.steps - hold) / (1 - hold)
         return 0.5 - 0.5 * math.cos(math.pi * max(0.0, late))
 
-    def _harder(self, batch: Batch, chance: Chance) -> tuple[Tensor, Tensor, str]:
-        """Degrade the first crops of a batch in one way, that of a large gap by preference."""
-        gaps = self.facts['gaps']
-        kind = list(gaps)[chance.choose(list(gaps.values()))[0]]
-        count = round(self.settings.teacher.degraded * len(batch.ir))
-        vis, ir = DEGRADATIONS[kind](batch.vis[:count], batch.ir[:count], chance)
-        vis, ir = torch.cat((vis, batch.vis[count:])), torch.cat((ir, batch.ir[count:]))
-        return rgb_luma(vis), ir, kind
+    def _taught(self, fused: Tensor, teacher: Tensor, share: float) -> dict[str, Tensor]:
+        """Return the weighted distance to the teacher's results, in pixels and features."""
+        settings = self.settings.teacher
+        weight = settings.weight + (settings.final_weight - settings.weight) * share
+        losses = {'teacher': weight * distillation_loss(fused, teacher)}
+        if self._perception:
+            with torch.no_grad():
+                target = self._perception(teacher)
+            term = perceptual_loss(self._perception(fused), target)
+            losses['teacher_features'] = weight * settings.perceptual * term
+        return losses
 
-    def _remember(self, kind: str, fused: Tensor, teacher: Tensor) -> None:
-        """Follow the gap behind each way of making inputs harder, over all processes."""
-        count = round(self.settings.teacher.degraded * len(fused))
-        if not count:
-            return
-        kinds = list(self.facts['gaps'])
-        seen = torch.zeros(2, len(kinds), device=fused.device)
-        gap = (fused[:count] - teacher[:count]).abs().mean()
-        seen[:, kinds.index(kind)] = torch.stack((gap, torch.ones_like(gap)))
-        sums, counts = reduce(seen, 'sum').tolist()
-        memory = self.settings.teacher.memory
-        for name, total, times in zip(kinds, sums, counts, strict=True):
-            if times:
-                old = self.facts['gaps'][name]
-                self.facts['gaps'][name] = memory * old + (1 - memory) * total / times
+    def _guides(self, pairs: list[ImagePair]) -> dict[str, Tensor]:
+        """Return the features that guide on each pair, by its name."""
+        settings = self.settings
+        length, keep = settings.model.guidance_features, not self.dry_run
+        if settings.model.guided_by == TEXT:
+            return self._cache.descriptions(pairs, settings.bank, length, keep)
+        found = self._cache.of_pairs(pairs, length, keep)
+        return {name: vis_features for name, (vis_features, _) in found.items()}
 
     def _guidance(self, batch: Batch, chance: Chance) -> tuple[Tensor, ...]:
         """Return the features that guide the batch, zeros where a crop goes without."""

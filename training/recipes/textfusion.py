@@ -12,7 +12,6 @@ from typing import Any
 
 from ir_vis_fusion.config import flatten, group, GuidanceSettings, setting, Settings
 from ir_vis_fusion.errors import ConfigError
-from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
 import torch
 from torch import nn, Tensor
 from training import loop, recipe
@@ -20,7 +19,13 @@ from training.augmentations import Batch, rgb_luma
 from training.chance import Chance
 from training.datasets import ImagePair
 from training.features import FeatureCache, FeatureSettings
-from training.losses import axis_gradient_loss, chroma_loss, intensity_loss, structure_loss
+from training.losses import (
+    axis_gradient_loss,
+    chroma_loss,
+    intensity_loss,
+    selective_intensity_loss,
+    structure_loss,
+)
 
 LEVELS = 3
 
@@ -44,6 +49,9 @@ class LossSettings(Settings):
     structure: float = setting(1.0, 'weight of the structure of both sources', minimum=0)
     chroma: float = setting(12.0, 'weight of the colours of the visible image', minimum=0)
     gradient: float = setting(10.0, 'weight of the stronger edge, by axis', minimum=0)
+    selective: float = setting(
+        0.0, "weight of Text-IF's own intensity, in RGB; at odds with the colours", minimum=0
+    )
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,6 @@ class RecipeSettings(recipe.RunSettings):
     text_dropout: float = setting(
         0.2, 'share of crops without a text; 1: a network without texts', minimum=0, maximum=1
     )
-    top: int = setting(5, 'names that describe a scene', minimum=1)
     bank: str = setting(
         '', 'FILE[#TENSOR] of an embedding bank: the names that scenes are described with'
     )
@@ -73,28 +80,24 @@ class Recipe(recipe.Recipe):
 
     def __init__(self, settings: RecipeSettings) -> None:
         config = flatten(settings.model) | {'blocks': [settings.model.blocks] * LEVELS}
+        if settings.text_dropout < 1 and not settings.bank:
+            raise ConfigError(
+                'textfusion needs the names that scenes are described with: set bank=FILE, '
+                'which `ivf prompts encode` writes, or text_dropout=1 for a network without texts'
+            )
         super().__init__(settings, 'textfusion', config)
         self._cache: FeatureCache | None = None
         self._texts: dict[str, Tensor] = {}
 
     def start(self, device: torch.device, pairs: list[ImagePair]) -> list[ImagePair]:
         """Describe all pairs."""
-        if self.settings.text_dropout < 1:
-            self._describe(device, pairs)
-        return super().start(device, pairs)
-
-    def _describe(self, device: torch.device, pairs: list[ImagePair]) -> None:
         settings = self.settings
-        if not settings.bank:
-            raise ConfigError(
-                'textfusion needs the names that scenes are described with: set bank=FILE, '
-                'which `ivf prompts encode` writes, or text_dropout=1 for a network without texts'
+        if settings.text_dropout < 1:
+            self._cache = FeatureCache(settings.features, device)
+            self._texts = self._cache.descriptions(
+                pairs, settings.bank, settings.model.text_features, keep=not self.dry_run
             )
-        bank = EmbeddingBank.load(settings.bank)
-        self._cache = FeatureCache(settings.features, device)
-        for name, (vis_features, _) in self._cache.of_pairs(pairs, keep=not self.dry_run).items():
-            found = describe(vis_features[None], bank, settings.top)
-            self._texts[name] = found.text_features[0]
+        return super().start(device, pairs)
 
     def losses(
         self,
@@ -107,12 +110,16 @@ class Recipe(recipe.Recipe):
         fused = network(batch.vis, batch.ir, self._features(batch, chance))
         fused_y, vis_y, ir = rgb_luma(fused), batch.clean_vis_y, batch.clean_ir
         weights = self.settings.loss
-        return {
+        losses = {
             'intensity': weights.intensity * intensity_loss(fused_y, ir, vis_y),
             'structure': weights.structure * structure_loss(fused_y, ir, vis_y),
             'chroma': weights.chroma * chroma_loss(fused, batch.clean_vis),
             'gradient': weights.gradient * axis_gradient_loss(fused_y, ir, vis_y),
         }
+        if weights.selective:
+            term = selective_intensity_loss(fused, ir, batch.clean_vis)
+            losses['selective'] = weights.selective * term
+        return losses
 
     def _features(self, batch: Batch, chance: Chance) -> Tensor | None:
         """Return the text features of a batch, zeros where a crop goes without."""

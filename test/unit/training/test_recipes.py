@@ -1,17 +1,18 @@
 """Recipes: every configuration loads, a dry run works, a stopped run goes on exactly."""
 
 from pathlib import Path
+import shlex
 
 from accelerate.state import AcceleratorState, GradientState
 from ir_vis_fusion.checkpoint import load_checkpoint
 from ir_vis_fusion.config import ClipSettings
-from ir_vis_fusion.errors import CheckpointError, ConfigError, GuidanceError
+from ir_vis_fusion.errors import CheckpointError, ConfigError, FusionError, GuidanceError
 from ir_vis_fusion.guidance.prompts import EmbeddingBank
 import pytest
 from safetensors.torch import load_file
 import torch
 from training import features, loop
-from training.__main__ import CONFIGS, main, read_settings, RECIPES
+from training.__main__ import command_of, CONFIGS, main, parse, read_settings, RECIPES
 from training.augmentations import Augmenter, draw_batch
 from training.chance import Chance
 from training.datasets import read_pairs
@@ -51,12 +52,13 @@ TINY = {
         'prompts.iterations=3',
         'prompts.tune_iterations=2',
     ),
-    'textfusion': ('model.channels=4', 'model.text_hidden=4', 'model.blocks=1', 'top=2'),
+    'textfusion': ('model.channels=4', 'model.text_hidden=4', 'model.blocks=1'),
     'student': STUDENT,
     'student_distilled': (
         *STUDENT,
         'teacher.model=student',
         'teacher.hold=0.0',
+        'teacher.perceptual=0.1',
         'language.scale=1.0',
         'language.every=1',
         'language.crops=1',
@@ -64,6 +66,7 @@ TINY = {
         'language.least_bits=0.5',
     ),
     'student_guided': (*STUDENT, 'guidance_dropout=0.5'),
+    'student_told': (*STUDENT, 'guidance_dropout=0.5', 'model.guided_by=text_features'),
 }
 # Groups of settings that name a CLIP, and settings of the length of its features.
 CLIPS = {
@@ -73,12 +76,20 @@ CLIPS = {
     'textfusion': ('features.clip', 'model.text_features'),
     'student_distilled': ('language.clip', None),
     'student_guided': ('features.clip', 'model.guidance_features'),
+    'student_told': ('features.clip', 'model.guidance_features'),
 }
+# Variants without a configuration of their own.
+FILES = {'student_told': 'student_guided'}
 
 
 @pytest.fixture(autouse=True)
 def fresh_accelerate() -> None:
-    """Forget the precision of the run before: a process has one, a test session several."""
+    """Let each test begin as a process does."""
+    forget_precision()
+
+
+def forget_precision() -> None:
+    """Forget accelerate's precision: a process has one, a test session several."""
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 
@@ -103,7 +114,7 @@ def tiny(config: str, folder: Path, clip: ClipSettings, bank: Path, *more: str) 
         ]
         overrides += [f'{length}=16'] if length else []
         overrides += [f'features.file={folder}/features.safetensors'] if length else []
-    if config == 'textfusion':
+    if config in ('textfusion', 'student_told'):
         overrides.append(f'bank={bank}')
     return [*overrides, *more]
 
@@ -113,7 +124,7 @@ def recipe_name(config: str) -> str:
 
 
 def settings_of(config: str, *arguments: object) -> object:
-    path = CONFIGS / f'{config}.yaml'
+    path = CONFIGS / f'{FILES.get(config, config)}.yaml'
     return read_settings(recipe_name(config), path, tiny(config, *arguments))
 
 
@@ -131,6 +142,7 @@ def test_every_configuration_is_one_of_a_recipe(path: Path) -> None:
     header = '\n'.join(line for line in path.read_text().splitlines() if line.startswith('#'))
     for word in ('Data:', 'Command:', 'Time:', 'Figures:'):
         assert word in header
+    assert not {'TIME', 'FIGURES', 'TODO'} & set(header.split())
 
 
 def test_every_recipe_has_a_configuration() -> None:
@@ -147,6 +159,45 @@ def test_an_override_changes_one_setting() -> None:
 def test_an_override_may_be_empty() -> None:
     settings = read_settings('mgfusion', None, ['features.clip.pretrained='])
     assert settings.features.clip.pretrained == ''
+
+
+@pytest.mark.parametrize(('text', 'rate'), [('1e-3', 0.001), ('0.5', 0.5), ('2', 2.0)])
+def test_a_number_may_be_written_as_one_likes(text: str, rate: float) -> None:
+    assert read_settings('student', None, [f'learning_rate={text}']).learning_rate == rate
+
+
+def test_a_value_that_is_no_yaml_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"override value '\[' is not valid YAML"):
+        read_settings('student', None, ['steps=['])
+
+
+def test_the_command_of_a_run_can_be_typed_again() -> None:
+    words = ['student', 'steps=5', '--config', 'x y.yaml', 'train_sets=a, b']
+    command = command_of(parse(words))
+    assert command == "python3 -m training student --config 'x y.yaml' steps=5 'train_sets=a, b'"
+    assert command_of(parse(shlex.split(command)[3:])) == command
+
+
+def test_rounds_must_end_with_epochs() -> None:
+    with pytest.raises(ConfigError, match=r'round_steps \(2100\) must be a multiple'):
+        read_settings('clipfusion', None, ['epoch_steps=500'])
+
+
+def test_a_teacher_wants_the_pairs_as_they_are() -> None:
+    with pytest.raises(ConfigError, match='augmentation.gamma_share must be 0'):
+        read_settings(
+            'student',
+            CONFIGS / 'student_distilled.yaml',
+            ['teacher.model=student', 'augmentation.gamma_share=0.5'],
+        )
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    data: Path, tmp_path: Path, deep_clip: ClipSettings, bank: Path
+) -> None:
+    with pytest.raises(FusionError, match='the loss is nan'):
+        train('student', tmp_path, deep_clip, bank, 'learning_rate=1e30', 'warmup_steps=1')
+    assert not (tmp_path / 'student.safetensors').exists()
 
 
 def test_a_mistyped_override_is_named_with_the_nearest_setting() -> None:
@@ -174,8 +225,8 @@ def test_a_dry_run_succeeds_and_leaves_nothing(
         for text in tiny(config, tmp_path / 'run', deep_clip, bank)
         if not text.startswith(('steps', 'epoch', 'round', 'run_dir', 'features.file'))
     ]
-    path = str(CONFIGS / f'{config}.yaml')
-    assert main([recipe_name(config), *overrides, '--config', path, '--dry-run']) == 0
+    path = str(CONFIGS / f'{FILES.get(config, config)}.yaml')
+    assert main([recipe_name(config), '--config', path, *overrides, '--dry-run']) == 0
     assert not list(tmp_path.iterdir())
 
 
@@ -204,6 +255,7 @@ def finished(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """Train a student without a stop; return the folder of the run."""
+    forget_precision()
     folder = tmp_path_factory.mktemp('run')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('IR_VIS_FUSION_DATA', str(image_sets))
@@ -220,7 +272,13 @@ def test_a_run_leaves_checkpoints_strips_and_logs(finished: Path) -> None:
 
 def test_the_finished_checkpoint_says_how_it_was_made(finished: Path) -> None:
     checkpoint = load_checkpoint(finished / 'student.safetensors')
-    assert checkpoint.config == {'width': 4, 'factor': 4, 'depth': 2, 'guidance_features': 0}
+    assert checkpoint.config == {
+        'width': 4,
+        'factor': 4,
+        'depth': 2,
+        'guidance_features': 0,
+        'guided_by': 'vis_features',
+    }
     assert checkpoint.preprocessing['luma'] == 'BT.601 full range'
     assert checkpoint.provenance['command'] == 'python3 -m training student'
     assert checkpoint.provenance['settings']['steps'] == 4
@@ -364,6 +422,16 @@ def test_features_of_another_clip_are_refused(tmp_path: Path, deep_clip: ClipSet
     cache.save()
     with pytest.raises(GuidanceError, match='holds features of tiny-deep, asked for is RN50'):
         features.FeatureCache(features.FeatureSettings(file, ClipSettings('RN50')))
+    other = ClipSettings(deep_clip.name, pretrained='other')
+    with pytest.raises(GuidanceError, match='weights tiny-deep.safetensors, asked for is other'):
+        features.FeatureCache(features.FeatureSettings(file, other))
+
+
+def test_features_of_another_length_are_named(
+    data: Path, tmp_path: Path, deep_clip: ClipSettings, bank: Path
+) -> None:
+    with pytest.raises(GuidanceError, match='features of 16 numbers, the network takes 24'):
+        train('mgfusion', tmp_path, deep_clip, bank, 'model.clip_features=24')
 
 
 def test_cached_features_are_those_of_the_tower(tmp_path: Path, deep_clip: ClipSettings) -> None:
