@@ -16,7 +16,7 @@ import time
 from accelerate.utils import broadcast_object_list
 from ir_vis_fusion.errors import FusionError
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from training.augmentations import Augmenter, draw_batch
@@ -29,6 +29,9 @@ from training.state import save_state
 from training.validation import Figures, ValidationSets
 
 REPORT_STEPS = 50
+SETTLING_BATCHES = 32
+# Beside the numbers of steps, which are not negative.
+SETTLING_SEED = -3
 
 
 def train(
@@ -153,13 +156,37 @@ def follow(run: Run) -> None:
     trained = run.recipe.network
     for mean, now in zip(run.average.parameters(), trained.parameters(), strict=True):
         mean.lerp_(now, 1 - decay)
-    # Running statistics are averages already.
+    # Statistics belong to their weights: those of BatchNorm are settled before they are used.
     for mean, now in zip(run.average.buffers(), trained.buffers(), strict=True):
         mean.copy_(now)
 
 
+@torch.no_grad()
+def settle(run: Run) -> None:
+    """
+    Estimate BatchNorm's statistics for the averaged weights, which never saw an image.
+
+    As in "precise BN" (Wu and Johnson, arXiv 2105.07576, section 3): the mean over some batches.
+    """
+    norms = [one for one in run.average.modules() if isinstance(one, nn.BatchNorm2d)]
+    if not norms:
+        return
+    settings, device = run.settings, run.recipe.device
+    augment = Augmenter(settings.augmentation, settings.thermal)
+    for one in norms:
+        one.reset_running_stats()
+        one.momentum = None
+    run.average.train()
+    for number in range(SETTLING_BATCHES):
+        chance = Chance(settings.seed, SETTLING_SEED, number, device=device)
+        batch = draw_batch(run.pairs, run.weights, settings.batch, augment, chance, device)
+        run.recipe.losses(run.average, batch, run.step, chance)
+    run.average.eval()
+
+
 def finish_epoch(run: Run, board: SummaryWriter | None) -> None:
     """Validate, keep the best checkpoint, draw the strip, save the state."""
+    settle(run)
     shared: list[Figures] = [{}]
     if run.accelerator.is_main_process:
         shared[0] = validate(run, board)

@@ -4,9 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ir_vis_fusion.cli.options import add_predictor_options, frame_settings, predictor_settings
+from ir_vis_fusion.cli.options import (
+    add_predictor_options,
+    frame_settings,
+    missing_ros,
+    predictor_settings,
+)
 from ir_vis_fusion.config import flatten
-from ir_vis_fusion.errors import EvaluationError
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -33,10 +37,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         from ir_vis_fusion.node.demo import DemoSource, run_demo
     except ModuleNotFoundError as error:
-        raise EvaluationError(
-            f"{error.name} is missing: pip install 'ir_vis_fusion[ros,bags]', or source ROS 2 and "
-            "pip install 'ir_vis_fusion[bags]' (`ivf doctor` shows what is there)"
-        ) from None
+        raise missing_ros(error) from None
     source = DemoSource(
         thermal=options.thermal,
         visible=options.visible,

@@ -5,11 +5,35 @@ from collections.abc import Sequence
 import sys
 
 from ir_vis_fusion import __version__
-from ir_vis_fusion.cli import demo, describe, doctor, evaluate, fuse, models, prompts, sample
+from ir_vis_fusion.cli import (
+    demo,
+    describe,
+    detect_eval,
+    doctor,
+    evaluate,
+    fuse,
+    models,
+    play,
+    prompts,
+    replay,
+    sample,
+)
 from ir_vis_fusion.errors import FusionError
 from ir_vis_fusion.runtime import prepare_process
 
-COMMANDS = (fuse, evaluate, demo, sample, models, describe, prompts, doctor)
+COMMANDS = (
+    fuse,
+    evaluate,
+    detect_eval,
+    replay,
+    play,
+    demo,
+    sample,
+    models,
+    describe,
+    prompts,
+    doctor,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import argparse
 
 from ir_vis_fusion.config import ClipSettings, FrameSettings, GuidanceSettings, PredictorSettings
+from ir_vis_fusion.errors import EvaluationError
 
 
 def add_clip_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,14 @@ def frame_settings(options: argparse.Namespace) -> FrameSettings:
 def clip_settings(options: argparse.Namespace) -> ClipSettings:
     """Return what the options of :func:`add_clip_options` mean."""
     return ClipSettings(options.clip, options.pretrained, options.clip_file)
+
+
+def missing_ros(error: ModuleNotFoundError) -> EvaluationError:
+    """Return the error of a command that needs rclpy and rosbags, with the remedy."""
+    return EvaluationError(
+        f"{error.name} is missing: pip install 'ir_vis_fusion[ros,bags]', or source ROS 2 and "
+        "pip install 'ir_vis_fusion[bags]' (`ivf doctor` shows what is there)"
+    )
 
 
 def _add_clip(parser: argparse._ActionsContainer) -> None:

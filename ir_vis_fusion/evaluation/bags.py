@@ -1,19 +1,27 @@
-"""Bags in and out, as messages or as their CDR bytes; the only module that knows rosbags."""
+"""Bags in and out, as messages or as their CDR bytes; with cdr.py all that knows rosbags."""
 
 from collections.abc import Collection, Iterator
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-import struct
 import tempfile
 from types import TracebackType
+from typing import Any
 
 from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.evaluation.cdr import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    image_from_cdr,
+    image_to_cdr,
+    STORE,
+)
 from ir_vis_fusion.evaluation.topics import ImageTopic
 from ir_vis_fusion.types import CompressedImage, RawImage
-import numpy as np
 from rosbags import rosbag1, rosbag2
 from rosbags.interfaces import (
+    Connection,
+    MessageDefinitionFormat,
     Qos,
     QosDurability,
     QosHistory,
@@ -21,17 +29,9 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.serde import SerdeError
-from rosbags.typesys import get_typestore, Stores
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores, TypesysError
+from rosbags.typesys.store import Typestore
 
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-NANOSECONDS = 1_000_000_000
-
-# The layout of images and camera infos is the same in all ROS 2 distributions, so one store
-# serves every bag and the definitions inside a bag, however broken, are not needed.
-_STORE = get_typestore(Stores.ROS2_HUMBLE)
 _FOREVER = QosTime(9223372036, 854775807)
 _RELIABLE = Qos(
     QosHistory.KEEP_LAST,
@@ -44,6 +44,18 @@ _RELIABLE = Qos(
     _FOREVER,
     False,
 )
+_LATCHED = _RELIABLE._replace(depth=1, durability=QosDurability.TRANSIENT_LOCAL)
+_NO_HASH = 'RIHS01_' + 64 * '0'
+
+
+@dataclass(frozen=True)
+class Topic:
+    """How a topic is written: ``definition`` and ``digest`` of its type, and what QoS it had."""
+
+    msgtype: str
+    definition: str
+    digest: str
+    qos: tuple[Qos, ...] = (_RELIABLE,)
 
 
 class BagReader:
@@ -75,6 +87,9 @@ class BagReader:
         self.counts = dict.fromkeys(self.topics, 0)
         for connection in connections:
             self.counts[connection.topic] += connection.msgcount
+        # Apart from the shared one where a ROS 1 bag has types of its own.
+        self._store = STORE
+        self._described = {topic: self._describe(topic) for topic in self.topics}
         self.start_ns = self._reader.start_time
         self.end_ns = self._reader.end_time
         return self
@@ -97,6 +112,15 @@ class BagReader:
                 listing.append(ImageTopic(topic, msgtype, self.counts[topic], encoding))
         return listing
 
+    def topic(self, name: str) -> Topic | None:
+        """
+        Return what a copy of a topic needs; the QoS is the one recorded.
+
+        None where ROS 2 cannot hold it: a ROS 1 type whose fields differ from those of the ROS 2
+        type of that name, or whose definition cannot be read.
+        """
+        return self._described[name]
+
     def messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, memoryview]]:
         """Yield (topic, time of recording, CDR bytes) in order; ROS 1 messages are converted."""
         chosen = [x for x in self._reader.connections if x.topic in topics]
@@ -105,7 +129,7 @@ class BagReader:
         with self._translated():
             for connection, stamp_ns, data in self._reader.messages(chosen):
                 if self._is_ros1:
-                    data = _STORE.ros1_to_cdr(data, connection.msgtype)
+                    data = self._store.ros1_to_cdr(data, connection.msgtype)
                 yield connection.topic, stamp_ns, memoryview(data)
 
     def images(self, topics: Collection[str]) -> Iterator[tuple[str, RawImage | CompressedImage]]:
@@ -117,6 +141,35 @@ class BagReader:
         for topic, recorded_ns, data in self.messages(topics):
             image = image_from_cdr(data, self.topics[topic])
             yield topic, image if image.stamp_ns else replace(image, stamp_ns=recorded_ns)
+
+    def _describe(self, name: str) -> Topic | None:
+        connection = next(x for x in self._reader.connections if x.topic == name)
+        if self._is_ros1:
+            return self._describe_ros1(connection)
+        qos = tuple(connection.ext.offered_qos_profiles) or (_RELIABLE,)
+        definition = connection.msgdef.data
+        if connection.msgdef.format is MessageDefinitionFormat.NONE:
+            if connection.msgtype in STORE.fielddefs:
+                return Topic(connection.msgtype, *_known(STORE, connection.msgtype), qos)
+            definition = ''
+        return Topic(connection.msgtype, definition, connection.digest or _NO_HASH, qos)
+
+    def _describe_ros1(self, connection: Connection) -> Topic | None:
+        try:
+            found = get_types_from_msg(connection.msgdef.data, connection.msgtype)
+            # Its seq is left out on the way to ROS 2.
+            found.pop('std_msgs/msg/Header', None)
+            known = self._store.fielddefs
+            if any(_fields(found[name]) != _fields(known[name]) for name in found.keys() & known):
+                return None
+            if new := {name: found[name] for name in found.keys() - known}:
+                if self._store is STORE:
+                    self._store = get_typestore(Stores.ROS2_HUMBLE)
+                self._store.register(new)
+            qos = (_LATCHED if connection.ext.latching else _RELIABLE,)
+            return Topic(connection.msgtype, *_known(self._store, connection.msgtype), qos)
+        except (TypesysError, KeyError, ValueError):
+            return None
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -177,18 +230,36 @@ class BagWriter:
                 written = Path(self._folder.name, self.path.stem, self.path.stem + '.mcap')
                 written.replace(self.path)
 
+    def add_topic(self, name: str, topic: Topic) -> None:
+        """Add a topic, with or without messages."""
+        self._connections[name] = self._writer.add_connection(
+            name,
+            topic.msgtype,
+            msgdef=topic.definition,
+            rihs01=topic.digest,
+            offered_qos_profiles=topic.qos,
+        )
+
     def write(self, topic: str, msgtype: str, stamp_ns: int, data: bytes | memoryview) -> None:
-        """Append a message as CDR bytes; a topic is added with its first message."""
+        """Append a message as CDR bytes; a new topic, of a type of ROS 2, is added reliable."""
         if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, msgtype, typestore=_STORE, offered_qos_profiles=(_RELIABLE,)
-            )
+            self.add_topic(topic, Topic(msgtype, *_known(STORE, msgtype)))
         self._writer.write(self._connections[topic], stamp_ns, data)
 
     def write_image(self, topic: str, image: RawImage | CompressedImage) -> None:
         """Append an image at the time of its stamp."""
         msgtype = IMAGE if isinstance(image, RawImage) else COMPRESSED_IMAGE
         self.write(topic, msgtype, image.stamp_ns, image_to_cdr(image))
+
+
+def _known(store: Typestore, msgtype: str) -> tuple[str, str]:
+    """Return definition and digest in ROS 2 of a type in a store."""
+    return store.generate_msgdef(msgtype, ros_version=2)[0], store.hash_rihs01(msgtype)
+
+
+def _fields(fielddefs: tuple[Any, Any]) -> list[tuple[str, Any]]:
+    """Return the fields of a type; ROS 2 has some of them in lower case."""
+    return [(name.lower(), kind) for name, kind in fielddefs[1]]
 
 
 def _storage(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,7 +15,7 @@ _TEXT = (235, 235, 235)
 
 
 def write_contact_sheet(
-    path: str | Path, rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str]
+    file: str | Path | BinaryIO, rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str]
 ) -> None:
     """
     Draw one row of images a name and one column a moment, with their labels, as a PNG.
@@ -43,4 +44,4 @@ def write_contact_sheet(
             sheet.paste(cell, (left, top))
         outline = {'stroke_width': 2, 'stroke_fill': _BACKGROUND}
         draw.text((_GAP + 10, top + 8), name, _TEXT, font, **outline)
-    sheet.save(path)
+    sheet.save(file, format='PNG')

@@ -1,93 +1,19 @@
 """Several ways of fusion on the same pairs, side by side: ``ivf evaluate``."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 import statistics
-import sys
 from typing import Any
 
 from ir_vis_fusion import __version__
-from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import EvaluationError
-from ir_vis_fusion.evaluation.baselines import BASELINES
-from ir_vis_fusion.evaluation.fused_sets import fuse_set
-from ir_vis_fusion.evaluation.image_sets import (
-    as_saved,
-    find_images,
-    Pairs,
-    read_luma,
-    read_sources,
-    require,
-)
+from ir_vis_fusion.evaluation.image_sets import Pairs, read_sources
 from ir_vis_fusion.evaluation.measures import LEAST_SIDE, measure, MEASURES
+from ir_vis_fusion.evaluation.methods import Method
 from ir_vis_fusion.metrics.frequency import stretch as stretched
-from ir_vis_fusion.predictor import FusionPredictor
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Method:
-    """
-    One row of the table.
-
-    ``fuse`` takes a stem and its infrared and visible luma, (1, 1, H, W) in 0-255, and returns
-    the fused luma of the same kind. ``kind`` is trivial, folder or model; ``about`` goes into
-    the results.
-    """
-
-    kind: str
-    fuse: Callable[[str, Tensor, Tensor], Tensor]
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-
-def trivial_methods() -> dict[str, Method]:
-    """Return the rows that every table starts with."""
-    return {
-        name: Method('trivial', lambda stem, ir, vis_y, rule=rule: as_saved(rule(ir, vis_y)))
-        for name, rule in BASELINES.items()
-    }
-
-
-def folder_method(
-    folder: Path, pairs: Pairs, kind: str = 'folder', about: Mapping[str, Any] | None = None
-) -> Method:
-    """Return the row of a folder with a fused image of each stem."""
-    files = find_images(folder)
-    require(files, pairs, folder)
-
-    def read(stem: str, ir: Tensor, vis_y: Tensor) -> Tensor:
-        fused = read_luma(files[stem])
-        if fused.shape != vis_y.shape:
-            (height, width), (rows, columns) = fused.shape[-2:], vis_y.shape[-2:]
-            raise EvaluationError(
-                f'{str(files[stem])!r} is {width}x{height}, the visible image '
-                f'{columns}x{rows}; fused images must have its size'
-            )
-        return fused
-
-    return Method(kind, read, {'images': str(folder), **(about or {})})
-
-
-def model_method(
-    settings: PredictorSettings,
-    frame_settings: FrameSettings,
-    pairs: Pairs,
-    folder: Path,
-    overwrite: bool = False,
-) -> Method:
-    """Fuse every pair with a model into a folder; returns the row of that folder."""
-    predictor = FusionPredictor(settings)
-    predictor.check(frame_settings)
-    if predictor.guidance_note:
-        tqdm.write(f'note: {settings.model}: {predictor.guidance_note}', file=sys.stderr)
-    made_by = fuse_set(predictor, frame_settings, pairs, folder, overwrite)
-    about = {'model': settings.model, 'sha256': made_by['sha256'], 'made_by': made_by}
-    return folder_method(folder, pairs, 'model', about)
 
 
 def evaluate(

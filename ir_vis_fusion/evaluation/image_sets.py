@@ -9,7 +9,7 @@ from ir_vis_fusion.evaluation.sources import IMAGE_SUFFIXES, images_by_stem
 from ir_vis_fusion.preprocessing.color import luma
 from ir_vis_fusion.preprocessing.encodings import read_image
 from ir_vis_fusion.preprocessing.thermal import ThermalNormalizer
-from ir_vis_fusion.types import Frame, Role
+from ir_vis_fusion.types import Frame, PixelEncoding, Role
 import numpy as np
 import torch
 from torch import Tensor
@@ -86,6 +86,13 @@ def read_luma(path: Path) -> Tensor:
     """Return the luma of a visible or fused image, (1, 1, H, W) as of :func:`read_sources`."""
     frame = read_image(path, Role.VISIBLE)
     return as_saved(luma(_pixels(frame), frame.encoding)[None, None] * 255)
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """Return the colours of a visible or fused image, (H, W, 3) uint8."""
+    frame = read_image(path, Role.VISIBLE)
+    pixels = frame.image if frame.encoding is PixelEncoding.RGB8 else frame.image[..., ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def as_saved(image: Tensor) -> Tensor:

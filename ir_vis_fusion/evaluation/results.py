@@ -9,9 +9,9 @@ from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
 from ir_vis_fusion.evaluation.cdr import header_stamp
 from ir_vis_fusion.evaluation.contact_sheet import write_contact_sheet
 from ir_vis_fusion.evaluation.videos import NANOSECONDS, VideoWriter
+from ir_vis_fusion.evaluation.views import rgb, ThermalView
 from ir_vis_fusion.preprocessing.encodings import decode
-from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
-from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, RawImage, Role, ThermalState
+from ir_vis_fusion.types import Frame, FramePair, RawImage, Role
 import numpy as np
 import torch
 from torch.nn import functional
@@ -79,7 +79,7 @@ def _write_video(
         VideoWriter(path, NANOSECONDS / period_ns) as video,
     ):
         for _, message in source.images((recording.fused_topic,)):
-            image = _rgb(decode(message, Role.VISIBLE))
+            image = rgb(decode(message, Role.VISIBLE))
             first_ns = message.stamp_ns if first_ns is None else first_ns
             # Where a pair was dropped, the one before stands on.
             while video.frame_count < round((message.stamp_ns - first_ns) / period_ns):
@@ -95,13 +95,10 @@ def _thermal_at(recording: Recording, moments: list[int]) -> list[np.ndarray]:
     """Return the thermal images nearest to some moments as the network gets them."""
     stamps = _stamps(recording.bag, recording.thermal_topic)
     wanted = [min(stamps, key=lambda stamp, at=at: abs(stamp - at)) for at in moments]
-    normalizer, detector, kept = ThermalNormalizer(ThermalSettings()), FfcDetector(), {}
+    view, kept = ThermalView(ThermalSettings()), {}
     with BagReader(recording.bag) as bag:
         for _, message in bag.images((recording.thermal_topic,)):
-            frame = decode(message, Role.THERMAL)
-            frozen = detector.update(frame) is not ThermalState.LIVE
-            pixels = torch.from_numpy(np.array(frame.image))
-            level = normalizer.normalize(pixels, frame.stamp_ns, frozen)
+            level, _ = view.look(decode(message, Role.THERMAL))
             if message.stamp_ns in wanted:
                 kept[message.stamp_ns] = (level * 255).round().to(torch.uint8).numpy()
     return [kept[stamp_ns] for stamp_ns in wanted]
@@ -111,7 +108,7 @@ def _visible_at(recording: Recording, moments: list[int]) -> list[np.ndarray]:
     with BagReader(recording.bag) as bag:
         images = bag.images((recording.visible_topic,))
         kept = {
-            message.stamp_ns: _rgb(decode(message, Role.VISIBLE))
+            message.stamp_ns: rgb(decode(message, Role.VISIBLE))
             for _, message in images
             if message.stamp_ns in moments
         }
@@ -135,11 +132,6 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     pixels = torch.tensor(image).permute(2, 0, 1)[None].float()
     pixels = functional.interpolate(pixels, size, mode='bilinear', antialias=True)
     return pixels[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
-
-
-def _rgb(frame: Frame) -> np.ndarray:
-    pixels = frame.image if frame.encoding is PixelEncoding.RGB8 else frame.image[..., ::-1]
-    return np.ascontiguousarray(pixels)
 
 
 def _message(frame: Frame, name: str) -> RawImage:

@@ -15,6 +15,7 @@ VISIBLE_WORDS = 'visible|vis|rgb|colou?r|eo|webcam|usb_cam'
 OTHER_WORDS = 'depth|disparity|mask|labels?|segmentation|fused|debug|overlay|theora'
 RAW_COUNTS = frozenset(('mono16', '16uc1', '32fc1'))
 COLOURS = frozenset(('rgb8', 'bgr8', 'rgba8', 'bgra8', '8uc3', 'nv12', 'yuv422', 'yuv422_yuy2'))
+HELD_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ def guess_topics(
     if thermal == visible:
         raise EvaluationError(f'thermal and visible topic are both {thermal!r}')
     return thermal, visible
+
+
+def guess_mode(thermal_count: int, visible_count: int) -> str:
+    """Return the mode of the synchronizer; a thermal camera much the slower one is held."""
+    return 'hold_thermal' if thermal_count < HELD_SHARE * visible_count else 'both_new'
 
 
 def _best(role: str, scored: list[tuple[int, ImageTopic]], listing: str) -> str:

@@ -24,7 +24,7 @@ from ir_vis_fusion.evaluation.bags import BagReader
 from ir_vis_fusion.evaluation.results import Recording, write_pairs, write_results
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.evaluation.sources import open_pairs
-from ir_vis_fusion.evaluation.topics import guess_topics
+from ir_vis_fusion.evaluation.topics import guess_mode, guess_topics
 from tqdm import tqdm
 
 FUSED = 'fused/image'
@@ -141,8 +141,7 @@ def prepare(source: DemoSource, work: Path, out: Path) -> Playable:
             if reader.topics[topic].endswith('CompressedImage')
         }
         duration_s = (reader.end_ns - reader.start_ns) / 1e9
-    # A thermal camera much slower than the visible one is held.
-    if counts[0] < 0.7 * counts[1]:
+    if guess_mode(*counts) == 'hold_thermal':
         parameters['sync.mode'] = 'hold_thermal'
         counts = (counts[1],)
     return Playable(bag, thermal, visible, min(counts), duration_s, parameters)

@@ -22,6 +22,7 @@ from ir_vis_fusion.errors import EvaluationError, FusionError
 from ir_vis_fusion.evaluation.bags import BagReader
 from ir_vis_fusion.evaluation.cdr import header_stamp, NANOSECONDS, restamped
 from ir_vis_fusion.evaluation.topics import guess_topics
+from ir_vis_fusion.node.player_options import add_player_options
 from ir_vis_fusion.node.stopping import StopFlag
 from ir_vis_fusion.node.transport import make_room_for_images
 import rclpy
@@ -53,16 +54,24 @@ class Outgoing:
 def main(arguments: list[str] | None = None) -> int:
     """Play a bag and print a summary as one line of JSON."""
     arguments = sys.argv if arguments is None else ['player', *arguments]
-    options = _parser().parse_args(remove_ros_args(arguments)[1:])
-    stop = StopFlag().set_by_signals()
-    make_room_for_images()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    parser = argparse.ArgumentParser(prog='player', description=__doc__.splitlines()[1])
+    add_player_options(parser)
+    options = parser.parse_args(remove_ros_args(arguments)[1:])
     try:
-        with BagReader(options.bag) as bag:
-            print(json.dumps(play(bag, options, stop)), flush=True)  # noqa: T201
+        return run(options, arguments)
     except FusionError as error:
         print(f'player: {error}', file=sys.stderr)  # noqa: T201
         return 1
+
+
+def run(options: argparse.Namespace, ros_arguments: list[str]) -> int:
+    """Play a bag as the options say; returns the exit code."""
+    stop = StopFlag().set_by_signals()
+    make_room_for_images()
+    rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        with BagReader(options.bag) as bag:
+            print(json.dumps(play(bag, options, stop)), flush=True)  # noqa: T201
     finally:
         rclpy.try_shutdown()
     return 0
@@ -212,29 +221,6 @@ def _acknowledged(publishers: list[Publisher]) -> bool:
 def _message_class(msgtype: str) -> type:
     package, _, name = msgtype.split('/')
     return getattr(importlib.import_module(f'{package}.msg'), name)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='player', description=__doc__.splitlines()[1])
-    parser.add_argument('bag', help='rosbag2 (folder, .mcap, .db3) or ROS 1 .bag')
-    parser.add_argument('--thermal-topic', help='thermal image topic in the bag, else guessed')
-    parser.add_argument('--visible-topic', help='visible image topic in the bag, else guessed')
-    parser.add_argument('--rate', type=_rate, default=1.0, help='pace, 0.5 is half as fast')
-    parser.add_argument('--loop', action='store_true', help='play for ever')
-    parser.add_argument(
-        '--clock', action='store_true', help='publish /clock and keep the stamps of the bag'
-    )
-    parser.add_argument(
-        '--wait-s', type=float, default=20.0, help='how long to wait for subscribers'
-    )
-    return parser
-
-
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not rate > 0:
-        raise argparse.ArgumentTypeError(f'must be > 0, got {text}')
-    return rate
 
 
 if __name__ == '__main__':

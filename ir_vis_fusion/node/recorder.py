@@ -18,16 +18,11 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from ir_vis_fusion.errors import EvaluationError, FusionError
-from ir_vis_fusion.evaluation.bags import (
-    BagWriter,
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    header_stamp,
-    IMAGE,
-)
+from ir_vis_fusion.evaluation.bags import BagWriter
+from ir_vis_fusion.evaluation.cdr import CAMERA_INFO, COMPRESSED_IMAGE, header_stamp, IMAGE
+from ir_vis_fusion.evaluation.statistics import percentiles
 from ir_vis_fusion.node.stopping import StopFlag
 from ir_vis_fusion.node.transport import make_room_for_images
-import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -119,22 +114,11 @@ def summarize(recorder: Recorder) -> dict:
     """
     return {
         'topics': {
-            name: {'received': len(values), 'latency_ms': percentiles(values)}
+            name: {'received': len(values), 'latency_ms': percentiles([x / 1e6 for x in values])}
             for name, values in recorder.latencies_ns.items()
         },
         'dropped': recorder.dropped,
         'status': recorder.status,
-    }
-
-
-def percentiles(values_ns: list[int]) -> dict[str, float]:
-    """Return p50, p95, p99 and max in milliseconds; empty without values."""
-    if not values_ns:
-        return {}
-    values = np.percentile(values_ns, [50, 95, 99, 100]) / 1e6
-    return {
-        name: round(float(value), 2)
-        for name, value in zip(('p50', 'p95', 'p99', 'max'), values, strict=True)
     }
 
 

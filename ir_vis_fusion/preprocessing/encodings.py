@@ -134,6 +134,11 @@ def encode_png(image: np.ndarray) -> bytes:
     return _encode(image, '.png')
 
 
+def encode_webp(image: np.ndarray, quality: int) -> bytes:
+    """Return (H, W) or RGB (H, W, 3) uint8 pixels as a WebP of a quality from 1 to 100."""
+    return _encode(image, '.webp', (cv2.IMWRITE_WEBP_QUALITY, quality))
+
+
 def _unpack(image: RawImage) -> tuple[np.ndarray, PixelEncoding]:
     if image.encoding in _VIEWS:
         dtype, channels, order = _VIEWS[image.encoding]
@@ -267,10 +272,10 @@ def _fit_role(
     return pixels, order
 
 
-def _encode(image: np.ndarray, suffix: str) -> bytes:
+def _encode(image: np.ndarray, suffix: str, options: tuple[int, ...] = ()) -> bytes:
     try:
         pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-        done, data = cv2.imencode(suffix, pixels)
+        done, data = cv2.imencode(suffix, pixels, options)
     except cv2.error:
         done = False
     if not done:

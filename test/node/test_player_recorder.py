@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from ir_vis_fusion.evaluation import bags
+from ir_vis_fusion.evaluation import bags, cdr
 from ir_vis_fusion.types import CompressedImage, RawImage
 import numpy as np
 import pytest
@@ -42,14 +42,14 @@ def write_bag(path, packed=False, stamped=True):
             if packed:
                 visible = CompressedImage('rgb8; jpeg', bytes([index]) * 9, at_ns, 'visible')
             name = '/cam/color/image_raw' + ('/compressed' if packed else '')
-            kind = bags.COMPRESSED_IMAGE if packed else bags.IMAGE
-            info = bags.camera_info_to_cdr(at_ns, 'visible', 4, 3, matrix)
+            kind = cdr.COMPRESSED_IMAGE if packed else cdr.IMAGE
+            info = cdr.camera_info_to_cdr(at_ns, 'visible', 4, 3, matrix)
             for topic, msgtype, data in (
-                ('/boson/image16', bags.IMAGE, bags.image_to_cdr(thermal)),
-                (name, kind, bags.image_to_cdr(visible)),
-                ('/cam/color/camera_info', bags.CAMERA_INFO, info),
+                ('/boson/image16', cdr.IMAGE, cdr.image_to_cdr(thermal)),
+                (name, kind, cdr.image_to_cdr(visible)),
+                ('/cam/color/camera_info', cdr.CAMERA_INFO, info),
             ):
-                data = data if stamped else bags.restamped(data, 0)
+                data = data if stamped else cdr.restamped(data, 0)
                 bag.write(topic, msgtype, at_ns + CAMERA_LAG_NS, data)
     return path
 
@@ -105,8 +105,8 @@ def test_all_messages_arrive_and_only_their_stamps_differ(result):
 
 def test_stamps_keep_their_distances_and_are_shifted_to_now(result):
     sent, player, _, arrived = result
-    before = sorted(bags.header_stamp(data) for _, data in sent)
-    after = sorted(bags.header_stamp(data) for _, data in arrived)
+    before = sorted(cdr.header_stamp(data) for _, data in sent)
+    after = sorted(cdr.header_stamp(data) for _, data in arrived)
     assert {b - a for a, b in zip(before, after, strict=True)} == {player['stamp_shift_ns']}
     assert abs(after[-1] - time.time_ns()) < 60e9
 
@@ -126,10 +126,26 @@ def test_with_clock_the_stamps_of_the_bag_are_kept(environment, tmp_path):
     player, recorder, arrived = played(
         environment, tmp_path, bag, topics, '--clock', '--rate', '2'
     )
-    stamps = [bags.header_stamp(data) for topic, data in arrived if 'compressed' in topic]
+    stamps = [cdr.header_stamp(data) for topic, data in arrived if 'compressed' in topic]
     assert stamps == [BAG_NS + index * PERIOD_NS for index in range(COUNT)]
     assert player['stamp_shift_ns'] == 0
     assert recorder['topics']['thermal/image_raw']['received'] == COUNT
+
+
+def test_ivf_play_sends_what_is_remapped_elsewhere(environment, tmp_path):
+    bag = write_bag(tmp_path / 'in.mcap')
+    out = tmp_path / 'out.mcap'
+    topics = ('--topic', '/boson/image_raw', '--topic', 'visible/image_raw')
+    recorder = start(environment, 'recorder', *topics, '--out', out, '--idle-timeout', 0.5)
+    remapped = ('--ros-args', '-r', 'thermal/image_raw:=/boson/image_raw')
+    command = [sys.executable, '-m', 'ir_vis_fusion', 'play', bag, '--clock', '--rate', '2']
+    done = subprocess.run(
+        [*command, *remapped], env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, recorder.wait(30)) == (0, 0), done.stderr
+    assert json.loads(done.stdout)['published']['thermal/image_raw'] == COUNT
+    stamps = [cdr.header_stamp(data) for topic, data in read(out) if topic == '/boson/image_raw']
+    assert stamps == [BAG_NS + index * PERIOD_NS for index in range(COUNT)]
 
 
 def test_stamps_of_zero_are_played_by_the_times_of_recording(environment, tmp_path):
@@ -138,7 +154,7 @@ def test_stamps_of_zero_are_played_by_the_times_of_recording(environment, tmp_pa
     first_ns = BAG_NS + CAMERA_LAG_NS + player['stamp_shift_ns']
     expected = [first_ns + index * PERIOD_NS for index in range(COUNT)]
     for name in TOPICS:
-        stamps = [bags.header_stamp(data) for topic, data in arrived if topic == f'/{name}']
+        stamps = [cdr.header_stamp(data) for topic, data in arrived if topic == f'/{name}']
         assert stamps == expected
 
 
@@ -156,7 +172,7 @@ def test_a_loop_goes_on_with_increasing_stamps_until_sigint(environment, tmp_pat
     summary = json.loads(player.communicate(timeout=20)[0])
     assert (player.returncode, recorder.wait(20)) == (0, 0)
     assert summary['published']['visible/image_raw'] > 2 * COUNT
-    stamps = [bags.header_stamp(data) for topic, data in read(out) if 'visible/image' in topic]
+    stamps = [cdr.header_stamp(data) for topic, data in read(out) if 'visible/image' in topic]
     assert len(stamps) == summary['published']['visible/image_raw']
     assert np.allclose(np.diff(stamps), PERIOD_NS / 4, atol=2e6)
 

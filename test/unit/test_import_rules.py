@@ -45,11 +45,16 @@ ROS = {
 }
 OWNERS = {
     'cv2': 'ir_vis_fusion/preprocessing/',
-    'rosbags': 'ir_vis_fusion/evaluation/bags.py',
+    'rosbags': ('ir_vis_fusion/evaluation/bags.py', 'ir_vis_fusion/evaluation/cdr.py'),
     'av': 'ir_vis_fusion/evaluation/videos.py',
     'PIL': 'ir_vis_fusion/evaluation/contact_sheet.py',
     'open_clip': 'ir_vis_fusion/guidance/clip.py',
-    'matplotlib': 'ir_vis_fusion/evaluation/report.py',
+    'onnxruntime': 'ir_vis_fusion/evaluation/detectors.py',
+    'pycocotools': 'ir_vis_fusion/evaluation/detection.py',
+    'matplotlib': (
+        'ir_vis_fusion/evaluation/report.py',
+        'ir_vis_fusion/evaluation/replay_report.py',
+    ),
 }
 # Tensors in, tensors out.
 TENSOR_ROOMS = ('ir_vis_fusion/models/', 'ir_vis_fusion/metrics/', 'training/losses/')

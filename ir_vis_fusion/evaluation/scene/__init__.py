@@ -8,12 +8,8 @@ the seed; a frame does not depend on the ones before it.
 
 from pathlib import Path
 
-from ir_vis_fusion.evaluation.bags import (
-    BagWriter,
-    CAMERA_INFO,
-    camera_info_to_cdr,
-    NANOSECONDS,
-)
+from ir_vis_fusion.evaluation.bags import BagWriter
+from ir_vis_fusion.evaluation.cdr import CAMERA_INFO, camera_info_to_cdr, NANOSECONDS
 from ir_vis_fusion.evaluation.scene.actors import Car, Person, Smoke
 from ir_vis_fusion.evaluation.scene.backdrop import make_backdrop
 from ir_vis_fusion.evaluation.scene.canvas import (

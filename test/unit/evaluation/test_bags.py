@@ -1,7 +1,7 @@
 """Bags: what is written in any format comes back, and the right topics are found."""
 
 from ir_vis_fusion.errors import EvaluationError
-from ir_vis_fusion.evaluation import bags
+from ir_vis_fusion.evaluation import bags, cdr
 from ir_vis_fusion.types import CompressedImage, RawImage
 import numpy as np
 import pytest
@@ -67,52 +67,52 @@ def write_folder(path, storage, compression):
     writer = rosbag2.Writer(path, version=9, storage_plugin=rosbag2.StoragePlugin[storage])
     writer.set_compression(rosbag2.CompressionMode[compression], rosbag2.CompressionFormat.ZSTD)
     with writer:
-        topic = writer.add_connection('/thermal/image_raw', bags.IMAGE, typestore=store)
+        topic = writer.add_connection('/thermal/image_raw', cdr.IMAGE, typestore=store)
         for index in range(2):
             image = thermal_image(index)
-            writer.write(topic, image.stamp_ns, bags.image_to_cdr(image))
+            writer.write(topic, image.stamp_ns, cdr.image_to_cdr(image))
 
 
 def test_a_ros1_bag_is_read_and_its_messages_become_cdr(tmp_path):
     store = get_typestore(Stores.ROS1_NOETIC)
     types = store.types
     with rosbag1.Writer(tmp_path / 'a.bag') as writer:
-        topic = writer.add_connection('/thermal/image_raw', bags.IMAGE, typestore=store)
+        topic = writer.add_connection('/thermal/image_raw', cdr.IMAGE, typestore=store)
         for index in range(2):
             image = thermal_image(index)
             stamp = types['builtin_interfaces/msg/Time'](*divmod(image.stamp_ns, 10**9))
             header = types['std_msgs/msg/Header'](index, stamp, image.frame_id)
             data = np.frombuffer(image.data, np.uint8)
-            message = types[bags.IMAGE](header, 3, 4, 'mono16', 0, 8, data)
-            raw = store.serialize_ros1(message, bags.IMAGE)
+            message = types[cdr.IMAGE](header, 3, 4, 'mono16', 0, 8, data)
+            raw = store.serialize_ros1(message, cdr.IMAGE)
             writer.write(topic, image.stamp_ns, raw)
     assert contents(tmp_path / 'a.bag') == expected(2)
     with bags.BagReader(tmp_path / 'a.bag') as bag:
         raw = [bytes(data) for _, _, data in bag.messages(['/thermal/image_raw'])]
-    assert raw == [bytes(bags.image_to_cdr(thermal_image(index))) for index in range(2)]
+    assert raw == [bytes(cdr.image_to_cdr(thermal_image(index))) for index in range(2)]
 
 
 def test_a_camera_info_keeps_its_matrix(tmp_path):
     matrix = np.array([[520.0, 0, 320], [0, 520, 240], [0, 0, 1]])
-    data = bags.camera_info_to_cdr(STAMP_NS, 'cam', 480, 640, matrix)
-    message = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr(data, bags.CAMERA_INFO)
+    data = cdr.camera_info_to_cdr(STAMP_NS, 'cam', 480, 640, matrix)
+    message = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr(data, cdr.CAMERA_INFO)
     assert (message.height, message.width) == (480, 640)
     assert np.array_equal(message.k.reshape(3, 3), matrix)
     assert np.array_equal(message.p.reshape(3, 4)[:, :3], matrix)
 
 
 def test_a_stamp_is_read_and_replaced_in_the_bytes_alone():
-    data = bytes(bags.image_to_cdr(thermal_image()))
-    changed = bags.restamped(data, STAMP_NS + 1)
-    assert bags.header_stamp(data) == STAMP_NS
-    assert bags.header_stamp(changed) == STAMP_NS + 1
+    data = bytes(cdr.image_to_cdr(thermal_image()))
+    changed = cdr.restamped(data, STAMP_NS + 1)
+    assert cdr.header_stamp(data) == STAMP_NS
+    assert cdr.header_stamp(changed) == STAMP_NS + 1
     assert (changed[:4], changed[12:]) == (data[:4], data[12:])
 
 
 def test_a_stamp_in_big_endian_bytes_is_understood():
     data = bytes.fromhex('00000000') + (7).to_bytes(4, 'big') + (9).to_bytes(4, 'big')
-    assert bags.header_stamp(data) == 7 * 10**9 + 9
-    assert bags.header_stamp(bags.restamped(data, 5)) == 5
+    assert cdr.header_stamp(data) == 7 * 10**9 + 9
+    assert cdr.header_stamp(cdr.restamped(data, 5)) == 5
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path):
@@ -149,9 +149,9 @@ def test_a_cut_off_bag_is_named(tmp_path):
 
 
 def test_a_damaged_image_message_is_named():
-    data = bytes(bags.image_to_cdr(thermal_image()))
+    data = bytes(cdr.image_to_cdr(thermal_image()))
     with pytest.raises(EvaluationError, match='damaged sensor_msgs/msg/Image message'):
-        bags.image_from_cdr(memoryview(data[:40]), bags.IMAGE)
+        cdr.image_from_cdr(memoryview(data[:40]), cdr.IMAGE)
 
 
 def test_only_mcap_is_written():

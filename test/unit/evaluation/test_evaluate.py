@@ -9,9 +9,10 @@ from ir_vis_fusion.cli.main import main
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.baselines import BASELINES, laplacian
 from ir_vis_fusion.evaluation.comparison import table_rows
-from ir_vis_fusion.evaluation.evaluate import evaluate, folder_method, trivial_methods
+from ir_vis_fusion.evaluation.evaluate import evaluate
 from ir_vis_fusion.evaluation.image_sets import list_pairs, Pairs, read_sources
 from ir_vis_fusion.evaluation.measures import MEASURES
+from ir_vis_fusion.evaluation.methods import folder_method, trivial_methods
 from ir_vis_fusion.preprocessing.encodings import write_image
 import numpy as np
 import pytest

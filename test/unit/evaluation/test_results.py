@@ -1,7 +1,7 @@
 """What the demo leaves of a recorded bag, where the bag played is not as it should be."""
 
 from ir_vis_fusion.errors import EvaluationError
-from ir_vis_fusion.evaluation import bags
+from ir_vis_fusion.evaluation import bags, cdr
 from ir_vis_fusion.evaluation.results import Recording, write_results
 from ir_vis_fusion.evaluation.videos import VideoReader, VideoWriter
 from ir_vis_fusion.types import RawImage
@@ -25,10 +25,8 @@ def write_recording(folder, stamped=True, changed=COUNT):
             visible = image(colour, 'rgb8', at_ns)
             thermal = image(np.full((32, 32), index, np.uint8), 'mono8', at_ns)
             for topic, message in (('/t', thermal), ('/v', visible)):
-                data = bags.image_to_cdr(message)
-                played.write(
-                    topic, bags.IMAGE, at_ns, data if stamped else bags.restamped(data, 0)
-                )
+                data = cdr.image_to_cdr(message)
+                played.write(topic, cdr.IMAGE, at_ns, data if stamped else cdr.restamped(data, 0))
             recorded.write_image('/f', image(colour, 'rgb8', at_ns + SHIFT_NS))
     return recording
 

@@ -35,7 +35,11 @@ NAMES = {
 }
 COMPARED = {name: getattr(metrics, function) for function, name in NAMES.items()}
 COMPARED['SSIM255'] = partial(metrics.ssim, data_range=255.0)
-ALL = [getattr(metrics, name) for name in metrics.__all__ if name != 'ms_ssim']
+ALL = [
+    getattr(metrics, name)
+    for name in metrics.__all__
+    if name not in ('ms_ssim', 'flicker', 'jitter')
+]
 
 
 def picture(seed: int, batch: int = 1) -> Tensor:
