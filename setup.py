@@ -27,10 +27,11 @@ ros = [
 ]
 clip = ['open_clip_torch>=3.0', 'torchvision']
 bags = ['rosbags>=0.11.9']  # opens .mcap files without metadata.yaml
-report = ['matplotlib>=3.8']
+report = ['matplotlib>=3.10']
+ray = ['ray>=2.9']  # ivf replay --ray
 detect = ['onnxruntime', 'pycocotools']
 train = ['accelerate>=1.0', 'tensorboard', *clip]
-test = ['hypothesis', 'pytest', 'scikit-image']
+test = ['hypothesis', 'pytest', 'scikit-image', 'torchmetrics']
 
 setup(
     name=package,
@@ -70,6 +71,7 @@ setup(
         'clip': clip,
         'bags': bags,
         'report': report,
+        'ray': ray,
         'detect': detect,
         'train': train,
         'test': test,  # colcon runs pytest where it is named here

@@ -34,6 +34,7 @@ class LanguageSettings(Settings):
         'clip', "features of that term: CLIP's tokens or VGG-19's maps", choices=('clip', 'vgg')
     )
     vgg: str = setting('torchvision', 'weights of VGG-19: torchvision, or a .safetensors file')
+    after: int = setting(0, 'steps before these terms set in', minimum=0)
     every: int = setting(
         1,
         'steps between two that have these terms, then weighted as much more (clip_norm must '
@@ -102,7 +103,7 @@ class LanguageLoss:
     ) -> dict[str, Tensor]:
         """Return the weighted terms of a fused luma (B, 1, S, S) against the clean sources."""
         settings = self._settings
-        if step % settings.every:
+        if step < settings.after or step % settings.every:
             return {}
         crops = slice(settings.crops)
         fused, vis_y, ir = fused[crops], batch.clean_vis_y[crops], batch.clean_ir[crops]
@@ -144,4 +145,4 @@ class LanguageLoss:
 
 def shortened(settings: LanguageSettings) -> LanguageSettings:
     """Return settings for a dry run: every step, one crop."""
-    return replace(settings, every=1, crops=1, patches=min(settings.patches, 2))
+    return replace(settings, after=0, every=1, crops=1, patches=min(settings.patches, 2))

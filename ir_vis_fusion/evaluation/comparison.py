@@ -18,7 +18,7 @@ def table_rows(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Return a heading and one row a method with its means."""
     columns = [[name, *(text + mark for text, mark in column(name, methods))] for name in MEASURES]
     median = {name: method['median']['Qcv'] for name, method in methods.items()}
-    columns.append(['Qcv median', *(_text(median[name], 'Qcv') for name in methods)])
+    columns.append(['Qcv median', *(printed(median[name], 'Qcv') for name in methods)])
     return [list(row) for row in zip(['method', *methods], *columns, strict=True)]
 
 
@@ -29,7 +29,7 @@ def column(metric: str, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple[
     Trivial rows are no candidates for the best: a copy of one source leads in some metrics,
     and that is marked as what it is. Equal figures, as printed, share a mark.
     """
-    texts = [_text(method['mean'][metric], metric) for method in methods.values()]
+    texts = [printed(method['mean'][metric], metric) for method in methods.values()]
     candidates = [method['kind'] != 'trivial' for method in methods.values()]
     marks = ranks(texts, candidates, MEASURES[metric].higher_is_better)
     return list(zip(texts, marks, strict=True))
@@ -62,7 +62,8 @@ def ranks(
     ]
 
 
-def _text(value: float | None, metric: str) -> str:
+def printed(value: float | None, metric: str) -> str:
+    """Return a figure with the digits of its metric, a hyphen where there is none."""
     if value is None:
         return '-'
     digits = MEASURES[metric].digits

@@ -38,7 +38,8 @@ def guess_topics(
     """
     Return the names of the thermal and the visible image topic.
 
-    Names that are given are only checked. Otherwise words in the name decide, then the
+    Names that are given are only checked; as in image_transport that of the raw topic stands for
+    the compressed one where that is alone. Otherwise words in the name decide, then the
     encoding (16-bit and float suggest thermal, colour suggests visible), then raw goes before
     compressed.
 
@@ -50,6 +51,7 @@ def guess_topics(
     """
     listing = '; '.join(map(str, topics)) or 'none'
     names = [topic.name for topic in topics]
+    thermal, visible = (_or_compressed(name, names) for name in (thermal, visible))
     for name in (thermal, visible):
         if name is not None and name not in names:
             raise EvaluationError(f'no image topic {name!r}; image topics: {listing}')
@@ -63,6 +65,11 @@ def guess_topics(
     if thermal == visible:
         raise EvaluationError(f'thermal and visible topic are both {thermal!r}')
     return thermal, visible
+
+
+def _or_compressed(name: str | None, names: Sequence[str]) -> str | None:
+    compressed = f'{name}/compressed'
+    return compressed if name not in names and compressed in names else name
 
 
 def guess_mode(thermal_count: int, visible_count: int) -> str:

@@ -39,6 +39,8 @@ READ_AHEAD = 12
 ACKNOWLEDGE_S = 5
 # From the first side's seeing of a match to the other's.
 MATCH_NS = 300_000_000
+# As `ros2 bag play --clock 100`.
+TICK_NS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def play(bag: BagReader, options: argparse.Namespace, stop: StopFlag) -> dict:
     lag_ns = (header_stamp(data) or recorded_ns) - recorded_ns
     origin_ns = time.time_ns() + MATCH_NS
     incoming = _read_ahead(outgoing(bag, names, options, origin_ns, lag_ns), stop)
-    counts, latest_ns = _send(incoming, publishers, clock, origin_ns, stop)
+    ticker = _Ticker(clock, options.rate) if clock else None
+    counts, latest_ns = _send(incoming, publishers, ticker, origin_ns, stop)
     return {
         'published': {names[topic]: count for topic, count in counts.items()},
         'topics': {name: topic for topic, name in names.items()},
@@ -175,10 +178,24 @@ def _read_ahead(messages: Iterator[Outgoing], stop: StopFlag) -> queue.Queue:
     return incoming
 
 
+class _Ticker:
+    """Publishes the time of the bag."""
+
+    def __init__(self, publisher: Publisher, rate: float) -> None:
+        self._publisher = publisher
+        self._rate = rate
+
+    def tick(self, item: Outgoing, ahead_ns: int) -> None:
+        """Tell the time at which a message is due after ``ahead_ns`` of ours."""
+        at_ns = item.recorded_ns - round(max(0, ahead_ns) * self._rate)
+        seconds, nanoseconds = divmod(at_ns, NANOSECONDS)
+        self._publisher.publish(Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
+
+
 def _send(
     incoming: queue.Queue,
     publishers: dict[str, Publisher],
-    clock: Publisher | None,
+    ticker: _Ticker | None,
     origin_ns: int,
     stop: StopFlag,
 ) -> tuple[dict[str, int], int]:
@@ -187,13 +204,16 @@ def _send(
     while (item := incoming.get()) is not None and not stop:
         if isinstance(item, Exception):
             raise item
-        ahead_ns = origin_ns + item.due_ns - time.time_ns()
-        if ahead_ns > 0 and stop.wait(ahead_ns / 1e9):
+        due_ns = origin_ns + item.due_ns
+        while (ahead_ns := due_ns - time.time_ns()) > 0 and not stop:
+            if ticker:
+                ticker.tick(item, ahead_ns)
+            stop.wait(min(ahead_ns, TICK_NS if ticker else ahead_ns) / 1e9)
+        if stop:
             break
         latest_ns = max(latest_ns, -ahead_ns)
-        if clock:
-            seconds, nanoseconds = divmod(item.recorded_ns, NANOSECONDS)
-            clock.publish(Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
+        if ticker:
+            ticker.tick(item, 0)
         publishers[item.topic].publish(item.data)
         counts[item.topic] += 1
     return counts, latest_ns

@@ -3,7 +3,7 @@ Record topics and the latency of their messages: ``python -m ir_vis_fusion.node.
 
 Messages go from the middleware into one .mcap file as bytes; a thread of its own writes, so
 that a slow disk does not show as latency. What is told of latency is the time from the stamp in
-a message's header to its arrival here.
+a message's header to its arrival here, with ``use_sim_time`` on the clock of the bag.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class Recorder(Node):
         latencies_ns = self.latencies_ns[name] = []
 
         def arrive(data: bytes) -> None:
-            now_ns = time.time_ns()
+            now_ns = self.get_clock().now().nanoseconds
             latencies_ns.append(now_ns - header_stamp(data))
             self.last_arrival_s = time.monotonic()
             try:

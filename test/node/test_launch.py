@@ -1,5 +1,6 @@
 """The launch files with the real launch and launch_ros, wherever those are installed."""
 
+import json
 import os
 from pathlib import Path
 import signal
@@ -7,7 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
-from ir_vis_fusion.types import Role
+from ir_vis_fusion.evaluation.bags import BagWriter
+from ir_vis_fusion.types import RawImage, Role
 import pytest
 
 pytest.importorskip('rclpy')
@@ -16,6 +18,7 @@ pytest.importorskip('launch_ros', reason='comes with a ROS 2 installation, not f
 pytestmark = pytest.mark.ros
 
 ROOT = Path(__file__).resolve().parents[2]
+BAG_NS, PERIOD_NS, COUNT = 1_700_000_000_000_000_000, 100_000_000, 20
 RUN = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -61,6 +64,8 @@ def installed(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     paths = [str(prefix), os.environ.get('AMENT_PREFIX_PATH', '')]
     monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(path for path in paths if path))
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(ROOT), *sys.path]))
+    # Where launch files find python3.
+    monkeypatch.setenv('PATH', f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path))
 
 
@@ -99,7 +104,10 @@ def perform(context: Any, substitutions: Any) -> str:
             'namespace thermal_topic visible_topic fused_topic params_file model device '
             'use_sim_time log_level respawn',
         ),
-        ('replay.launch.py', 'bag output topics rate loop delay params_file'),
+        (
+            'replay.launch.py',
+            'bag output topics rate loop delay player evaluate json params_file',
+        ),
     ],
 )
 def test_every_argument_is_declared_with_a_description(name: str, expected: str) -> None:
@@ -183,44 +191,78 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return log
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'topics'),
-    [
-        (['topics:=/fused/image /other'], '/fused/image|/other'),
-        ([], '/fused/image|/fused/camera_info|/fusion_node/status'),
-        (
-            ['namespace:=robot', 'fused_topic:=out/image'],
-            '/robot/out/image|/robot/out/camera_info|/robot/fusion_node/status',
-        ),
-        (
-            ['namespace:=/robot', 'fused_topic:=/out/image'],
-            '/out/image|/out/camera_info|/robot/fusion_node/status',
-        ),
-    ],
-)
-def test_replay_plays_and_records_with_ros2_bag_and_ends_with_the_bag(
-    weights: Path, calls: Path, arguments: list[str], topics: str
+def test_replay_waits_for_the_node_plays_and_records_and_ends_with_the_bag(
+    weights: Path, calls: Path
 ) -> None:
     process = start(
         'replay.launch.py',
         'bag:=night',
         'output:=fused_night',
         'rate:=0.5',
+        'player:=ros2',
         f'model:={weights}',
-        *arguments,
     )
-    try:
-        output, _ = process.communicate(timeout=40)
-    finally:
-        process.kill()
+    output = output_of(process)
 
-    assert sorted(calls.read_text().splitlines()) == [
-        'bag play night --clock 100 --rate 0.5 --delay 5.0',
+    topics = '/fused/image|/fused/camera_info|/fusion_node/status'
+    assert calls.read_text().splitlines() == [
         f'bag record --output fused_night --regex ^({topics})$ --use-sim-time',
+        'bag play night --clock 100 --rate 0.5 --delay 1.0',
     ]
     assert '[fusion_node-1]: process has finished cleanly' in output
     assert 'Traceback' not in output
     assert process.returncode == 0, output
+
+
+def test_replay_by_our_own_player_is_measured(weights: Path, tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / 'night.mcap', COUNT)
+    process = start(
+        'replay.launch.py',
+        f'bag:={bag}',
+        f'output:={tmp_path / "fused"}',
+        'player:=ivf',
+        'evaluate:=true',
+        'namespace:=robot',
+        'thermal_topic:=/boson/image_raw',
+        f'model:={weights}',
+    )
+    output = output_of(process)
+
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output
+    report = json.loads((tmp_path / 'fused.json').read_text())
+    assert report['topics'] == {
+        'thermal': '/boson/image_raw',
+        'visible': '/camera/image_raw',
+        'fused': '/robot/fused/image',
+    }
+    assert report['pairs'] == COUNT
+    # A busy machine may drop a pair.
+    assert COUNT - 3 <= report['fused'] == COUNT - report['missing']
+    assert set(report['frames']['stamp_ns']) <= {BAG_NS + i * PERIOD_NS for i in range(COUNT)}
+    assert -20 < report['latency_ms']['p50'] < 2000
+
+
+def test_replay_of_what_is_no_bag_fails_with_the_reason(weights: Path, tmp_path: Path) -> None:
+    given = ('bag:=nowhere', f'output:={tmp_path / "fused"}', f'model:={weights}')
+    process = start('replay.launch.py', *given, 'player:=ivf')
+    output = output_of(process)
+
+    assert "'nowhere': not a readable bag" in output
+    assert 'player: exit code 1, see above' in output
+    assert process.returncode == 1, output
+
+
+def write_bag(path: Path, count: int) -> Path:
+    """Write small images of two cameras at 10 Hz."""
+    with BagWriter(path) as bag:
+        for index in range(count):
+            at_ns = BAG_NS + index * PERIOD_NS
+            for topic, encoding, size in (('boson', 'mono8', 1), ('camera', 'rgb8', 3)):
+                data = bytes((3 * x + index) % 256 for x in range(40 * 32 * size))
+                image = RawImage(32, 40, encoding, False, 40 * size, data, at_ns, topic)
+                bag.write_image(f'/{topic}/image_raw', image)
+    return path
 
 
 def test_replay_fails_when_the_node_cannot_start_and_plays_no_further(
@@ -229,11 +271,10 @@ def test_replay_fails_when_the_node_cannot_start_and_plays_no_further(
     stub = calls.parent / 'bin' / 'ros2'
     stub.write_text('#!/bin/sh\nexec sleep 60\n')
 
-    process = start('replay.launch.py', 'bag:=night', 'model:=/nowhere.safetensors')
-    try:
-        output, _ = process.communicate(timeout=40)
-    finally:
-        process.kill()
+    process = start(
+        'replay.launch.py', 'bag:=night', 'player:=ros2', 'model:=/nowhere.safetensors'
+    )
+    output = output_of(process)
 
     assert "model '/nowhere.safetensors' is neither a file" in output
     assert 'the fusion node ended with exit code 1' in output
@@ -247,3 +288,11 @@ def start(name: str, *arguments: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def output_of(process: subprocess.Popen) -> str:
+    """Return what a process has said when it has ended by itself."""
+    try:
+        return process.communicate(timeout=60)[0]
+    finally:
+        process.kill()

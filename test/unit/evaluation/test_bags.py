@@ -157,3 +157,27 @@ def test_a_damaged_image_message_is_named():
 def test_only_mcap_is_written():
     with pytest.raises(EvaluationError, match=r"'a.db3': a bag is written as .mcap"):
         bags.BagWriter('a.db3')
+
+
+def test_a_topic_of_a_type_without_definition_is_copied_as_bytes(tmp_path):
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    with rosbag2.Writer(
+        tmp_path / 'in', version=8, storage_plugin=rosbag2.StoragePlugin.SQLITE3
+    ) as writer:
+        qos = bags._LATCHED._replace(depth=3)
+        topic = writer.add_connection(
+            '/odd', 'robot/msg/Odd', msgdef='', rihs01='RIHS01_1', offered_qos_profiles=(qos,)
+        )
+        writer.write(topic, STAMP_NS, b'\0\1\0\0odd')
+    with bags.BagReader(tmp_path / 'in') as source, bags.BagWriter(tmp_path / 'a.mcap') as copy:
+        copy.add_topic('/odd', source.topic('/odd'))
+        copy.add_topic('/never', bags.Topic(cdr.IMAGE, *bags._known(store, cdr.IMAGE)))
+        for name, at_ns, data in source.messages(['/odd']):
+            copy.write(name, source.topics[name], at_ns, data)
+    with bags.BagReader(tmp_path / 'a.mcap') as bag:
+        assert bag.counts == {'/odd': 1, '/never': 0}
+        assert bag.topics['/odd'] == 'robot/msg/Odd'
+        assert bag.topic('/odd').qos == (qos,)
+        assert [(at, bytes(x)) for _, at, x in bag.messages(['/odd'])] == [
+            (STAMP_NS, b'\0\1\0\0odd')
+        ]

@@ -172,7 +172,7 @@ def row(kind: str, value: float | None) -> dict:
     return {'kind': kind, 'mean': values, 'median': values}
 
 
-def test_the_best_method_is_marked_and_so_is_what_beats_it_without_being_one() -> None:
+def test_best_and_second_are_marked_and_so_is_what_beats_it_without_being_one() -> None:
     """Trivial rows are no candidates; lower is better for Nabf, and equal print is equal."""
     methods = {
         'visible': row('trivial', None),
@@ -183,9 +183,15 @@ def test_the_best_method_is_marked_and_so_is_what_beats_it_without_being_one() -
     }
     heading, *rows = table_rows(methods)
     columns = dict(zip(heading, zip(*rows, strict=True), strict=True))
-    assert columns['VIF'] == ('-', '3.000!', '2.000*', '2.000*', '1.000')
-    assert columns['Nabf'] == ('-', '3.000', '2.000', '2.000', '1.000*')
+    assert columns['VIF'] == ('-', '3.000!', '2.000*', '2.000*', '1.000+')
+    assert columns['Nabf'] == ('-', '3.000', '2.000+', '2.000+', '1.000*')
     assert columns['Qcv median'] == ('-', '3.0', '2.0', '2.0', '1.0')
+
+
+def test_of_two_methods_none_is_called_the_second() -> None:
+    rows = table_rows({'ours': row('model', 2.0), 'theirs': row('folder', 1.0)})
+    assert rows[1][1].endswith('*')
+    assert not any('+' in cell for line in rows for cell in line)
 
 
 def test_a_single_method_is_not_called_the_best() -> None:

@@ -1,7 +1,7 @@
 """Topics: names decide, then encodings; what cannot be told is asked for."""
 
 from ir_vis_fusion.errors import EvaluationError
-from ir_vis_fusion.evaluation.topics import guess_topics, ImageTopic
+from ir_vis_fusion.evaluation.topics import guess_mode, guess_topics, ImageTopic
 import pytest
 
 RAW, PACKED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
@@ -61,6 +61,19 @@ def test_names_that_are_given_win():
     assert guess_topics(found, thermal='/other/image') == ('/other/image', '/rgb/image')
     assert guess_topics(found, visible='/other/image') == ('/thermal/image', '/other/image')
     assert guess_topics(topics('/a', '/b'), '/b', '/a') == ('/b', '/a')
+
+
+@pytest.mark.parametrize(
+    ('thermal', 'visible', 'mode'),
+    [(300, 300, 'both_new'), (90, 300, 'hold_thermal'), (300, 150, 'both_new')],
+)
+def test_a_thermal_camera_much_the_slower_one_is_held(thermal, visible, mode):
+    assert guess_mode(thermal, visible) == mode
+
+
+def test_the_name_of_a_raw_topic_stands_for_its_compressed_one():
+    found = topics('/a/compressed', '/b')
+    assert guess_topics(found, '/a', '/b') == ('/a/compressed', '/b')
 
 
 def test_a_name_that_is_not_there_is_named():

@@ -33,9 +33,7 @@ def test_fusion_yaml_holds_every_parameter_with_its_default() -> None:
     assert [type(value) for value in values.values()] == [row.type for row in TABLE.values()]
 
 
-@pytest.mark.parametrize(
-    'path', sorted(PARAMETER_FILES), ids=lambda path: path.name
-)
+@pytest.mark.parametrize('path', sorted(PARAMETER_FILES), ids=lambda path: path.name)
 def test_every_parameter_file_holds_only_known_names_and_good_values(path: Path) -> None:
     values = parameters_of(path)
 
