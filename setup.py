@@ -31,7 +31,7 @@ report = ['matplotlib>=3.10']
 ray = ['ray>=2.9']  # ivf replay --ray
 detect = ['onnxruntime', 'pycocotools']
 train = ['accelerate>=1.0', 'tensorboard', *clip]
-test = ['hypothesis', 'pytest', 'scikit-image', 'torchmetrics']
+test = ['hypothesis', 'piq', 'pytest', 'scikit-image', 'torchmetrics']
 
 setup(
     name=package,

@@ -42,6 +42,9 @@ def run(options: argparse.Namespace) -> int:
         ),
         probe_module('launch_ros', 'optional: comes with a ROS 2 installation'),
         probe_module('rosbags', "pip install 'ir_vis_fusion[bags]'"),
+        probe_module('matplotlib', "optional: pip install 'ir_vis_fusion[report]' (pages)"),
+        probe_module('onnxruntime', "optional: pip install 'ir_vis_fusion[detect]'"),
+        probe_module('pycocotools', "optional: pip install 'ir_vis_fusion[detect]'"),
         probe_module('open_clip', "optional: pip install 'ir_vis_fusion[clip]'"),
         *_weights(),
     ]
@@ -73,9 +76,14 @@ def _probe(part: str, look: Callable[[], str], remedy: str) -> Row:
     except ImportError as error:
         # A module that is there but cannot be imported has another cause than a missing one.
         missing = isinstance(error, ModuleNotFoundError) and error.name == part
-        return part, 'missing' if missing else f'broken: {error}', remedy
+        return part, 'missing' if missing else _broken(error), remedy
     except (AttributeError, OSError, RuntimeError) as error:
-        return part, f'broken: {error}', remedy
+        return part, _broken(error), remedy
+
+
+def _broken(error: Exception) -> str:
+    # rclpy adds a paragraph of advice, which no cell holds.
+    return f'broken: {str(error).partition(chr(10))[0]}'
 
 
 def _version(name: str, module: Any) -> str:

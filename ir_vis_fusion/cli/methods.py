@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 import json
+import os
 from pathlib import Path
 import shlex
 import sys
@@ -87,9 +88,9 @@ def make_methods(options: argparse.Namespace, pairs: Any) -> dict[str, Any]:
     from ir_vis_fusion.evaluation.methods import folder_method, model_method, trivial_methods
 
     methods = trivial_methods()
-    for name, folder in _named(options.fused, methods):
+    for name, folder in named(options.fused, methods):
         methods[name] = folder_method(Path(folder), pairs)
-    models = dict(_named(options.model, methods))
+    models = dict(named(options.model, methods))
     base = _images_folder(options) if models else None
     for name, model in models.items():
         one = argparse.Namespace(**(vars(options) | {'model': model}))
@@ -135,14 +136,15 @@ def _images_folder(options: argparse.Namespace) -> Path:
     return options.out or file.with_name(f'{file.stem}_fused')
 
 
-def _named(arguments: list[str], taken: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Split NAME=VALUE; without a name it is that of the folder or file."""
+def named(arguments: list[str], taken: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (name, value) of each NAME=VALUE; without a name it is that of the folder or file."""
     seen = set(taken)
     for argument in arguments:
         name, given, value = argument.partition('=')
         # An = deeper in a path belongs to the path.
         if not given or not name or Path(name).name != name:
-            name, value = Path(argument).stem, argument
+            name = Path(os.path.abspath(argument)).name.removesuffix('.safetensors')
+            value = argument
         if name in seen:
             raise EvaluationError(
                 f'{argument!r}: the name {name!r} is taken; give another: NAME={value}'

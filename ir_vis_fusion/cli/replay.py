@@ -68,7 +68,7 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
 def _add_many(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('many bags')
     group.add_argument(
-        '--workers', type=int, metavar='N', help='bags at a time (default: half the cores)'
+        '--workers', type=_count, metavar='N', help='bags at a time (default: half the cores)'
     )
     group.add_argument(
         '--ray',
@@ -78,6 +78,12 @@ def _add_many(parser: argparse.ArgumentParser) -> None:
         help='on a Ray cluster (default: the one that runs here); needs paths that all machines '
         'see',
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got {text!r}')
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

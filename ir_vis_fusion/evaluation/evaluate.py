@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 RESAMPLES = 1000
+Figures = dict[str, float | None]
 
 
 def evaluate(
@@ -42,23 +43,7 @@ def evaluate(
         Where the metrics are computed.
 
     """
-    per_image: dict[str, dict[str, dict[str, float | None]]] = {name: {} for name in methods}
-    with tqdm(
-        total=len(pairs) * len(methods), unit='image', desc='measuring', disable=None
-    ) as bar:
-        for stem, files in pairs.items():
-            ir, vis_y = read_sources(*files)
-            if min(vis_y.shape[-2:]) < LEAST_SIDE:
-                raise EvaluationError(
-                    f'{str(files[1])!r}: has a side below {LEAST_SIDE} pixels, which is too '
-                    'small for VIF; leave it out by --list'
-                )
-            for name, method in methods.items():
-                fused = method.fuse(stem, ir, vis_y)
-                fused = stretched(fused) if stretch else fused
-                images = (image.to(device) for image in (fused, ir, vis_y))
-                per_image[name][stem] = measure(*images)
-                bar.update()
+    per_image = _measured(pairs, methods, stretch, device)
     return {
         'configuration': {
             'ir_vis_fusion': __version__,
@@ -78,7 +63,30 @@ def evaluate(
     }
 
 
-def _summary(per_image: dict[str, dict[str, float | None]]) -> dict[str, Any]:
+def _measured(
+    pairs: Pairs, methods: Mapping[str, Method], stretch: bool, device: torch.device | str
+) -> dict[str, dict[str, Figures]]:
+    """Return every metric by method and stem."""
+    measured: dict[str, dict[str, Figures]] = {name: {} for name in methods}
+    total = len(pairs) * len(methods)
+    with tqdm(total=total, unit='image', desc='measuring', disable=None) as bar:
+        for stem, files in pairs.items():
+            ir, vis_y = read_sources(*files)
+            if min(vis_y.shape[-2:]) < LEAST_SIDE:
+                raise EvaluationError(
+                    f'{str(files[1])!r}: has a side below {LEAST_SIDE} pixels, which is too '
+                    'small for VIF; leave it out by --list'
+                )
+            for name, method in methods.items():
+                fused = method.fuse(stem, ir, vis_y)
+                fused = stretched(fused) if stretch else fused
+                images = (image.to(device) for image in (fused, ir, vis_y))
+                measured[name][stem] = measure(*images)
+                bar.update()
+    return measured
+
+
+def _summary(per_image: dict[str, Figures]) -> dict[str, Any]:
     summary: dict[str, Any] = {'mean': {}, 'median': {}, 'ci95': {}, 'undefined': {}}
     for name in MEASURES:
         values = [row[name] for row in per_image.values() if row[name] is not None]

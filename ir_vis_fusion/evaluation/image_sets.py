@@ -6,10 +6,10 @@ from pathlib import Path
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.sources import IMAGE_SUFFIXES, images_by_stem
-from ir_vis_fusion.preprocessing.color import luma
+from ir_vis_fusion.evaluation.views import rgb
 from ir_vis_fusion.preprocessing.encodings import read_image
 from ir_vis_fusion.preprocessing.thermal import ThermalNormalizer
-from ir_vis_fusion.types import Frame, PixelEncoding, Role
+from ir_vis_fusion.types import Frame, Role
 import numpy as np
 import torch
 from torch import Tensor
@@ -83,16 +83,19 @@ def read_sources(thermal: Path, visible: Path) -> tuple[Tensor, Tensor]:
 
 
 def read_luma(path: Path) -> Tensor:
-    """Return the luma of a visible or fused image, (1, 1, H, W) as of :func:`read_sources`."""
-    frame = read_image(path, Role.VISIBLE)
-    return as_saved(luma(_pixels(frame), frame.encoding)[None, None] * 255)
+    """
+    Return the luma of a visible or fused image, (1, 1, H, W) as of :func:`read_sources`.
+
+    From whole numbers, so that an exact half is one and rounds to even as in the evaluators:
+    two pixels that round the other way change a small Nabf by a tenth.
+    """
+    red, green, blue = torch.from_numpy(read_rgb(path)).double().unbind(-1)
+    return as_saved((299 * red + 587 * green + 114 * blue) / 1000)[None, None]
 
 
 def read_rgb(path: Path) -> np.ndarray:
     """Return the colours of a visible or fused image, (H, W, 3) uint8."""
-    frame = read_image(path, Role.VISIBLE)
-    pixels = frame.image if frame.encoding is PixelEncoding.RGB8 else frame.image[..., ::-1]
-    return np.ascontiguousarray(pixels)
+    return rgb(read_image(path, Role.VISIBLE))
 
 
 def as_saved(image: Tensor) -> Tensor:

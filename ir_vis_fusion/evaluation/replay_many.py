@@ -9,6 +9,8 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
+import signal
+import sys
 from typing import Any
 
 from ir_vis_fusion import __version__
@@ -69,17 +71,23 @@ def find_bags(folder: Path, out: Path | None = None) -> list[Path]:
     """
     List the bags in a folder, without what was written to ``out``; a bag is its own only one.
 
+    A folder without metadata but with one storage file is a bag, unless there are more bags in
+    it or ``out`` is a folder too.
+
     Raises
     ------
     EvaluationError
         Where there are none, or two that would be written under one name.
 
     """
-    if _is_bag(folder):
+    if folder.is_file() or (folder / 'metadata.yaml').exists():
         return [folder]
     if not folder.is_dir():
         raise EvaluationError(f'{str(folder)!r}: no such bag or folder')
     bags = sorted(path for path in folder.iterdir() if path != out and _is_bag(path))
+    to_file = out is None or out.suffix == '.mcap'
+    if len(bags) == 1 and to_file and _is_bag(folder):
+        return [folder]
     if not bags:
         raise EvaluationError(f'{str(folder)!r}: holds no bags ({", ".join(STORAGES)})')
     names = [bag_name(bag) for bag in bags]
@@ -172,7 +180,7 @@ def run_job(job: Job) -> dict[str, Any]:
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, dict[str, Any]]]:
     # Spawned, for a fork of a process with threads of OpenMP hangs.
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(workers, context, prepare_process) as pool:
+    with ProcessPoolExecutor(workers, context, _prepare_worker) as pool:
         running = {pool.submit(run_job, job): job for job in jobs}
         try:
             for future in as_completed(running):
@@ -185,6 +193,12 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, dict
         finally:
             # After Ctrl-C no further bag is begun.
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    prepare_process()
+    # Ctrl-C reaches workers too, and an idle one is to end without a traceback.
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 
 def _on_ray(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, dict[str, Any]]]:

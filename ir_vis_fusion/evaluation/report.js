@@ -127,8 +127,10 @@ function showCases() {
       new Card(stem, element(id), `${metric} ${Number(values[stem].toPrecision(4))}`);
     }
   };
-  show('worst', stems.slice(0, 4));
-  show('best', stems.slice(-4).reverse());
+  // Of few pairs none is both.
+  const count = Math.min(4, Math.max(1, Math.floor(stems.length / 2)));
+  show('worst', stems.slice(0, count));
+  show('best', stems.slice(-count).reverse());
 }
 
 function setUpGallery() {

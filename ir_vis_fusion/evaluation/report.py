@@ -1,7 +1,8 @@
 """
-Pages that hold all they show, plots, pictures and script; the only module that knows matplotlib.
+Pages that hold all they show: plots, pictures and script.
 
-matplotlib is imported when a plot is drawn. Plots become SVG inside the page, pictures WebP.
+matplotlib, which only this module and replay_report.py know, is imported when a plot is drawn.
+Plots become SVG inside the page, pictures WebP.
 """
 
 import base64

@@ -76,7 +76,8 @@ def test_doctor_finds_what_is_there(capsys: pytest.CaptureFixture) -> None:
     assert main(['doctor']) == 0
     output = capsys.readouterr().out
     assert load_checkpoint(resolve('student')).sha256 in output
-    for part in ('python', 'torch', 'device', 'rclpy', 'cv_bridge', 'open_clip', 'rosbags'):
+    modules = ('rclpy', 'cv_bridge', 'open_clip', 'rosbags', 'matplotlib')
+    for part in ('python', 'torch', 'device', *modules, 'onnxruntime', 'pycocotools'):
         assert any(line.startswith(part) for line in output.splitlines()), part
 
 
@@ -84,7 +85,9 @@ def test_doctor_tells_missing_from_broken_and_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / 'half_installed.py').write_text('import not_there_at_all')
-    (tmp_path / 'wrong_numpy.py').write_text('raise AttributeError("_ARRAY_API not found")')
+    (tmp_path / 'wrong_numpy.py').write_text(
+        'raise AttributeError("_ARRAY_API not found\\nAdvice.")'
+    )
     monkeypatch.syspath_prepend(tmp_path)
     assert doctor.probe_module('nowhere_to_be_found', 'get it') == (
         'nowhere_to_be_found',

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+import subprocess
 import sys
 
 from ir_vis_fusion.checkpoint import shipped
@@ -106,7 +107,16 @@ def test_bags_are_found_as_files_and_folders_without_what_was_written(folder):
     write(folder / 'out' / 'b.mcap')
     found = find_bags(folder, folder / 'out')
     assert [path.name for path in found] == ['b.mcap', 'c.mcap', 'd']
-    assert find_bags(folder / 'd') == [folder / 'd']
+    assert find_bags(folder / 'd', folder / 'd.mcap') == [folder / 'd']
+
+
+def test_one_loose_file_is_not_taken_for_the_only_bag(folder):
+    (folder / 'more' / 'd').mkdir(parents=True)
+    (folder / 'a.mcap').rename(folder / 'more' / 'a.mcap')
+    (folder / 'b.mcap').rename(folder / 'more' / 'd' / 'd_0.mcap')
+    more = folder / 'more'
+    assert find_bags(more) == [more / 'a.mcap', more / 'd']
+    assert find_bags(more / 'd', folder / 'fused') == [more / 'd' / 'd_0.mcap']
 
 
 def test_no_bags_and_equal_names_are_told(tmp_path):
@@ -132,6 +142,15 @@ def test_the_command_runs_bags_in_processes_and_merges_the_results(folder, tmp_p
     assert len(json.loads((out / 'b.json').read_text())['frames']['EN']) == 5
     with bags.BagReader(out / 'b.mcap') as bag:
         assert bag.counts == {'/fused/image': 5}
+
+
+def test_a_worker_ends_by_ctrl_c_without_a_traceback():
+    ctrl_c = (
+        'import os, signal; from ir_vis_fusion.evaluation import replay_many\n'
+        'replay_many._prepare_worker(); os.kill(os.getpid(), signal.SIGINT)'
+    )
+    ended = subprocess.run([sys.executable, '-c', ctrl_c], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b'')
 
 
 def test_the_command_takes_parameters_and_the_nodes_file(tmp_path, capsys):

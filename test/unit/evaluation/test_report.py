@@ -190,7 +190,7 @@ def test_slider_cases_and_sorting_work_in_a_browser(written: Path, tmp_path: Pat
     results = json.loads((written / 'r.json').read_text())['methods']
     nabf = {stem: row['Nabf'] for stem, row in results['other']['per_image'].items()}
     assert facts['figures'] == 3
-    assert facts['images'] == facts['loaded'] == 2 * (3 + 3 + 3)
+    assert facts['images'] == facts['loaded'] == 2 * (3 + 1 + 1)
     assert facts['tags'] == ['thermal', 'visible']
     assert facts['cut'] == 'inset(0px 0px 0px 50%)'
     assert facts['worst'] == max(nabf, key=nabf.get)
