@@ -21,7 +21,7 @@ def test_encode_writes_a_bank_that_describe_reads(
     assert main(['prompts', 'encode', *sentences, 'fog', '--out', str(file), *clip]) == 0
     bank = EmbeddingBank.load(file)
     assert bank.names == tuple(sentences)
-    assert bank.clip == f'{both_towers.name} both.safetensors'
+    assert bank.clip == f'{both_towers.name} {Path(both_towers.file).name}'
     torch.testing.assert_close(bank.vectors, load_text_tower(both_towers).encode(sentences))
 
     pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
