@@ -23,7 +23,12 @@ from training.vgg import load_vgg19
 
 @dataclass(frozen=True)
 class LanguageSettings(Settings):
-    """Weights and cost of the terms; those of the paper are 2, 10, 6 and 10, all times scale."""
+    """
+    Weights and cost of the terms, all times scale.
+
+    Those of the paper are 2, 10, 6 and 10, the last for a sum over three layers: 30 here, where
+    layers are averaged.
+    """
 
     scale: float = setting(1.0, 'weight of the whole; 0: without CLIP', minimum=0)
     direction: float = setting(2.0, 'weight of the direction of whole crops', minimum=0)
