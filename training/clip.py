@@ -7,6 +7,8 @@ from ir_vis_fusion.guidance.clip import load_image_tower, load_text_tower
 from ir_vis_fusion.guidance.prompts import EmbeddingBank, encode_sentences
 import torch
 from torch import Tensor
+from training.chance import Chance
+from training.losses import accept_patches, cut_patches, draw_windows
 
 
 class ClipLoss:
@@ -38,6 +40,34 @@ class ClipLoss:
         """Return the patch tokens after blocks 3, 6 and 9 of images (B, 1 or 3, H, W)."""
         parts = [self._tower.tokens(part) for part in images.float().split(self._chunk)]
         return [torch.cat(layer) for layer in zip(*parts, strict=True)]
+
+
+def draw_patches(
+    fused: Tensor, vis_y: Tensor, ir: Tensor, count: int, least_bits: float, chance: Chance
+) -> tuple[Tensor, Tensor]:
+    """
+    Cut the same patches out of crops and leave out those that show nothing in a source.
+
+    Parameters
+    ----------
+    fused, vis_y, ir
+        (B, 1, S, S) in [0, 1].
+    count
+        Patches a crop, N.
+    least_bits
+        Entropy that a patch must have in both sources.
+    chance
+        Where the patches lie.
+
+    Returns
+    -------
+    Which are accepted, (N, B) bool, and these of the fused image, (K, 1, 224, 224).
+
+    """
+    windows = draw_windows(count, chance.generator)
+    sources = cut_patches(vis_y, windows), cut_patches(ir, windows)
+    accepted = accept_patches(*sources, least_bits)
+    return accepted, cut_patches(fused, windows)[accepted]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ the file, networks that are guided by features train and validate where CLIP doe
 open_clip is not installed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import hashlib
 import json
@@ -18,12 +18,13 @@ from ir_vis_fusion.guidance.clip import ImageTower, load_image_tower
 from ir_vis_fusion.guidance.guide import TOP
 from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
 from ir_vis_fusion.predictor import select_device
-from ir_vis_fusion.types import PixelEncoding
+from ir_vis_fusion.preprocessing.color import to_rgb
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save
 import torch
 from torch import Tensor
 from tqdm import tqdm
+from training.chance import Chance
 from training.datasets import data_folder, ImagePair, read_pairs, validation_sets
 
 FILE = 'runs/features.safetensors'
@@ -87,8 +88,7 @@ class FeatureCache:
 
     def of_pair(self, pair: ImagePair) -> tuple[Tensor, Tensor]:
         """Return the features of the visible and the thermal image of a pair, each (E,)."""
-        visible = pair.visible if pair.encoding is PixelEncoding.RGB8 else pair.visible.flip(-1)
-        images = (visible.permute(2, 0, 1)[None] / 255, pair.thermal[None, None] / 255)
+        images = (to_rgb(pair.visible, pair.encoding), pair.thermal[None, None] / 255)
         vis_features, ir_features = (self(image.cpu())[0] for image in images)
         return vis_features, ir_features
 
@@ -189,6 +189,14 @@ class FeatureCache:
                 )
             self._tower = load_image_tower(clip, self._device)
         return self._tower(image[None].to(self._device))[0].float().cpu().clone()
+
+
+def of_batch(
+    features: Mapping[str, Tensor], pairs: Iterable[ImagePair], dropout: float, chance: Chance
+) -> Tensor:
+    """Return the features of pairs, (B, E), zeros for the share that goes without."""
+    rows = [features[pair.name] * (not chance.happens(dropout)) for pair in pairs]
+    return torch.stack(rows).to(chance.device)
 
 
 def fingerprint(image: Tensor) -> str:

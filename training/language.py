@@ -8,12 +8,9 @@ import torch
 from torch import Tensor
 from training.augmentations import Batch
 from training.chance import Chance
-from training.clip import ClipLoss, encode_texts, TextSettings
+from training.clip import ClipLoss, draw_patches, encode_texts, TextSettings
 from training.losses import (
-    accept_patches,
-    cut_patches,
     direction_loss,
-    draw_windows,
     perceptual_loss,
     similarity_loss,
     strongest,
@@ -131,14 +128,13 @@ class LanguageLoss:
     def _patch(
         self, fused: Tensor, vis_y: Tensor, ir: Tensor, sources: list[Tensor], chance: Chance
     ) -> Tensor:
-        windows = draw_windows(self._settings.patches, chance.generator)
-        accepted = accept_patches(
-            cut_patches(vis_y, windows), cut_patches(ir, windows), self._settings.least_bits
+        settings = self._settings
+        accepted, patches = draw_patches(
+            fused, vis_y, ir, settings.patches, settings.least_bits, chance
         )
         features = torch.zeros(*accepted.shape, sources[0].shape[-1], device=fused.device)
-        if accepted.any():
+        if len(patches):
             # Rejected ones count as zero in the mean whatever they are: CLIP need not see them.
-            patches = cut_patches(fused, windows)[accepted]
             features = features.masked_scatter(accepted[..., None], self._clip.features(patches))
         return direction_loss(features, *sources, *self._texts, accepted=accepted)
 

@@ -32,8 +32,8 @@ def validate(run: Run, board: SummaryWriter) -> Figures:
         run.best = score(figures)
         save(run, best, figures)
     strip = validator.strip(strip_pairs(run.pairs, run.sets))
-    board.add_image('ir_vis_fused', strip.numpy(), run.step, dataformats='HWC')
-    write_image(run.folder / f'strip_{run.step:06d}.png', strip.numpy())
+    board.add_image('ir_vis_fused', strip, run.step, dataformats='HWC')
+    write_image(run.folder / f'strip_{run.step:06d}.png', strip)
     return figures
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ir_vis_fusion import metrics
 from ir_vis_fusion.config import GuidanceSettings, PredictorSettings, ThermalSettings
+from ir_vis_fusion.evaluation.image_sets import luma_of
+from ir_vis_fusion.evaluation.views import rgb
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.preprocessing.color import luma
-from ir_vis_fusion.types import PixelEncoding
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -34,10 +35,10 @@ class Validator:
         )
         self._predictor = FusionPredictor(settings, tower)
 
-    def fuse(self, pair: ImagePair) -> Tensor:
+    def fuse(self, pair: ImagePair) -> np.ndarray:
         """Return the fused colour image, (H, W, 3) uint8 RGB."""
         self._predictor.reset()
-        return torch.from_numpy(self._predictor.predict(pair.frames()).image)
+        return self._predictor.predict(pair.frames()).image
 
     def measure(self, sets: ValidationSets, stride: int) -> Figures:
         """Return the mean of every metric over each set, every ``stride``-th pair of it."""
@@ -46,24 +47,23 @@ class Validator:
     def _mean(self, pairs: Sequence[ImagePair]) -> dict[str, float]:
         rows = []
         for pair in pairs:
-            fused = _as_read_back(self.fuse(pair), PixelEncoding.RGB8)
-            vis_y = _as_read_back(pair.visible, pair.encoding)
+            fused = luma_of(self.fuse(pair))
+            vis_y = luma_of(rgb(pair.frames().visible))
             ir = pair.thermal.double()[None, None]
             rows.append([metric(fused, ir, vis_y).item() for metric in METRICS.values()])
         means = torch.tensor(rows, dtype=torch.float64).mean(0).tolist()
         return dict(zip(METRICS, means, strict=True))
 
-    def strip(self, pairs: Sequence[ImagePair]) -> Tensor:
+    def strip(self, pairs: Sequence[ImagePair]) -> np.ndarray:
         """Return rows of infrared, visible and fused, a column a pair, (H, W, 3) uint8."""
         height = min(pair.thermal.shape[0] for pair in pairs)
         width = min(pair.thermal.shape[1] for pair in pairs)
         columns = []
         for pair in (pair.to('cpu') for pair in pairs):
-            rgb = pair.visible if pair.encoding is PixelEncoding.RGB8 else pair.visible.flip(-1)
-            gray = pair.thermal[..., None].expand(-1, -1, 3)
-            images = (gray, rgb, self.fuse(pair))
-            columns.append(torch.cat([image[:height, :width] for image in images]))
-        return torch.cat(columns, dim=1)
+            gray = pair.thermal.numpy()[..., None].repeat(3, axis=-1)
+            images = (gray, rgb(pair.frames().visible), self.fuse(pair))
+            columns.append(np.concatenate([image[:height, :width] for image in images]))
+        return np.concatenate(columns, axis=1)
 
 
 def score(figures: Figures) -> float:
@@ -85,8 +85,3 @@ def strip_pairs(pairs: list[ImagePair], sets: ValidationSets) -> list[ImagePair]
         groups.setdefault(pair.name.partition('/')[0], []).append(pair)
     unseen = [pair for group in sets.values() for pair in (group[0], group[len(group) // 2])]
     return unseen + [group[len(group) // 2] for group in groups.values()]
-
-
-def _as_read_back(image: Tensor, encoding: PixelEncoding) -> Tensor:
-    """Return luma as an evaluator reads it from the saved file: (1, 1, H, W) whole 0-255."""
-    return (luma(image, encoding).double() * 255).round()[None, None]

@@ -83,13 +83,18 @@ def read_sources(thermal: Path, visible: Path) -> tuple[Tensor, Tensor]:
 
 
 def read_luma(path: Path) -> Tensor:
+    """Return the luma of a visible or fused image, (1, 1, H, W) as of :func:`read_sources`."""
+    return luma_of(read_rgb(path))
+
+
+def luma_of(pixels: np.ndarray) -> Tensor:
     """
-    Return the luma of a visible or fused image, (1, 1, H, W) as of :func:`read_sources`.
+    Return the luma of (H, W, 3) uint8 RGB as it is measured, (1, 1, H, W) whole 0-255 float64.
 
     From whole numbers, so that an exact half is one and rounds to even as in the evaluators:
     two pixels that round the other way change a small Nabf by a tenth.
     """
-    red, green, blue = torch.from_numpy(read_rgb(path)).double().unbind(-1)
+    red, green, blue = torch.from_numpy(pixels).double().unbind(-1)
     return as_saved((299 * red + 587 * green + 114 * blue) / 1000)[None, None]
 
 

@@ -21,14 +21,11 @@ from tqdm import tqdm
 from training import loop, recipe
 from training.augmentations import Augmenter, Batch
 from training.chance import Chance
-from training.clip import ClipLoss
+from training.clip import ClipLoss, draw_patches
 from training.datasets import ImagePair
 from training.fidelity import fidelity, FidelitySettings
 from training.losses import (
-    accept_patches,
     balance_loss,
-    cut_patches,
-    draw_windows,
     perceptual_loss,
     prompt_classification_loss,
     strongest,
@@ -201,11 +198,10 @@ class Recipe(recipe.Recipe):
         fused, vis_y, ir = fused[crops], batch.clean_vis_y[crops], batch.clean_ir[crops]
         features = self._clip.features(fused)
         if settings.patches:
-            windows = draw_windows(settings.patches, chance.generator)
-            sources = cut_patches(vis_y, windows), cut_patches(ir, windows)
-            accepted = accept_patches(*sources, settings.least_bits)
-            if accepted.any():
-                patches = cut_patches(fused, windows)[accepted]
+            _, patches = draw_patches(
+                fused, vis_y, ir, settings.patches, settings.least_bits, chance
+            )
+            if len(patches):
                 features = torch.cat((features, self._clip.features(patches)))
         prompts = self.companions['prompts'](features).expand(len(features), -1, -1)
         weight = settings.scale * settings.every

@@ -18,7 +18,7 @@ from training import loop, recipe
 from training.augmentations import Batch
 from training.chance import Chance
 from training.datasets import ImagePair
-from training.features import FeatureCache, FeatureSettings
+from training.features import FeatureCache, FeatureSettings, of_batch
 from training.fidelity import fidelity, FidelitySettings
 from training.language import LanguageLoss, LanguageSettings, Perception, shortened
 from training.losses import distillation_loss, perceptual_loss
@@ -176,8 +176,7 @@ class Recipe(recipe.Recipe):
         if not self._features:
             return ()
         dropout = self.settings.guidance_dropout
-        rows = [self._features[pair.name] * (not chance.happens(dropout)) for pair in batch.pairs]
-        return (torch.stack(rows).to(self.device),)
+        return (of_batch(self._features, batch.pairs, dropout, chance),)
 
 
 def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:

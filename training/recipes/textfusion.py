@@ -18,7 +18,7 @@ from training import loop, recipe
 from training.augmentations import Batch, rgb_luma
 from training.chance import Chance
 from training.datasets import ImagePair
-from training.features import FeatureCache, FeatureSettings
+from training.features import FeatureCache, FeatureSettings, of_batch
 from training.losses import (
     axis_gradient_loss,
     chroma_loss,
@@ -125,11 +125,7 @@ class Recipe(recipe.Recipe):
         """Return the text features of a batch, zeros where a crop goes without."""
         if not self._texts:
             return None
-        rows = [
-            self._texts[pair.name] * (not chance.happens(self.settings.text_dropout))
-            for pair in batch.pairs
-        ]
-        return torch.stack(rows).to(self.device)
+        return of_batch(self._texts, batch.pairs, self.settings.text_dropout, chance)
 
     def guidance(self) -> GuidanceSettings:
         """Describe in validation as in training."""

@@ -1,7 +1,11 @@
 """Recipes: every configuration loads, a dry run works, a stopped run goes on exactly."""
 
+import json
+import os
 from pathlib import Path
 import shlex
+import subprocess
+import sys
 
 from accelerate.state import AcceleratorState, GradientState
 from ir_vis_fusion.checkpoint import load_checkpoint
@@ -9,6 +13,7 @@ from ir_vis_fusion.config import ClipSettings
 from ir_vis_fusion.errors import CheckpointError, ConfigError, FusionError, GuidanceError
 from ir_vis_fusion.guidance.prompts import EmbeddingBank
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file
 import torch
 from training import features, loop
@@ -455,3 +460,32 @@ def test_finished_weights_may_be_written_in_half_the_bytes(
     assert all(torch.equal(value.half(), final[key]) for key, value in best.items())
     model = load_checkpoint(tmp_path / 'student.safetensors').model
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
+
+
+def test_two_processes_train_together(
+    image_sets: Path, tmp_path: Path, deep_clip: ClipSettings, bank: Path
+) -> None:
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    launch += ['--nproc_per_node', '2', '-m', 'training', 'student']
+    overrides = tiny('student', tmp_path / 'run', deep_clip, bank)
+    environment = os.environ | {
+        'IR_VIS_FUSION_DATA': str(image_sets),
+        'PYTHONPATH': str(CONFIGS.parents[1]),
+        'OMP_NUM_THREADS': '1',
+    }
+    done = subprocess.run(
+        [*launch, *overrides],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    checkpoint = load_checkpoint(tmp_path / 'run' / 'student.safetensors')
+    state = tmp_path / 'run' / 'state.safetensors'
+    with safe_open(state, framework='pt') as file:
+        facts = json.loads(file.metadata()['facts'])
+    assert facts['settings']['processes'] == 2
+    assert checkpoint.provenance['steps'] in (2, 4)
+    assert done.stdout.count('wrote') + done.stderr.count('wrote') == 1
