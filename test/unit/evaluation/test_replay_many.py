@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -200,7 +201,9 @@ def test_the_page_holds_plots_and_the_contact_sheet(tmp_path):
     assert '<a>.mcap' not in page
     assert page.count('src="data:image/png;base64,') == 2
     assert '6 (both_new), of which 6 fused' in page
-    assert 'http' not in page.replace('http://www.w3.org', '')
+    # Four letters of a picture's base64 spell anything sooner or later.
+    words = re.sub(r'base64,[A-Za-z0-9+/=]+', '', page)
+    assert 'http' not in words.replace('http://www.w3.org', '')
 
 
 def test_the_merged_page_leads_to_the_page_of_every_bag(folder, tmp_path, monkeypatch):
