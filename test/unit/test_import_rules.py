@@ -23,6 +23,7 @@ ROOMS = [
     'models',
     'guidance',
     'checkpoint',
+    'backends',
     'predictor',
     'metrics',
     'evaluation',
