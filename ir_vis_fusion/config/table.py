@@ -1,9 +1,9 @@
 """
-Settings: frozen dataclasses whose fields are the one parameter table.
+The one parameter table: what a setting is, and settings to and from dotted names.
 
-Each field is made by :func:`setting` and carries its description, unit, range and whether it
-may change while the node runs. ROS parameter descriptors, the check of ``config/*.yaml`` and
-the table in the README are all derived from :func:`parameter_table`.
+Each field of a settings class is made by :func:`setting` and carries its description, unit, range
+and whether it may change while the node runs. ROS parameter descriptors, the check of
+``config/*.yaml`` and the table in the README are all derived from :func:`parameter_table`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,6 @@ from typing import Any, TypeVar
 from ir_vis_fusion.errors import ConfigError, nearest
 
 T = TypeVar('T')
-
-# Names of CLIP models that bring their weights.
-HUB = 'hf-hub:'
 
 
 @dataclass(frozen=True)
@@ -93,172 +90,6 @@ class Settings:
     def contradictions(self) -> Iterable[str]:
         """Yield faults that show only in the relation of several fields."""
         return ()
-
-
-@dataclass(frozen=True)
-class SynchronizerSettings(Settings):
-    """How a thermal and a visible stream become pairs."""
-
-    mode: str = setting(
-        'both_new',
-        'both_new: every image is used at most once; hold_thermal: every visible image is '
-        'fused with the newest thermal image, for thermal cameras slower than the visible one',
-        choices=('both_new', 'hold_thermal'),
-    )
-    max_offset_ms: float = setting(
-        20.0, 'largest stamp difference within a pair', unit='ms', minimum=0.0
-    )
-    max_wait_ms: float = setting(
-        50.0,
-        'how much later than a visible image other images may be stamped before it stops '
-        'waiting for its thermal partner',
-        unit='ms',
-        minimum=0.0,
-    )
-    max_thermal_age_ms: float = setting(
-        250.0, 'oldest thermal image that hold_thermal may use', unit='ms', minimum=0.0
-    )
-    thermal_time_offset_ms: float = setting(
-        0.0, 'added to thermal stamps before pairing (negative where thermal lags)', unit='ms'
-    )
-    jump_back_ms: float = setting(
-        500.0,
-        'a stamp that goes back by more than this is a restart (bag loop) and resets '
-        'the pairing; by less, the image is dropped as out of order',
-        unit='ms',
-        minimum=0.0,
-    )
-
-
-@dataclass(frozen=True)
-class ThermalSettings(Settings):
-    """How thermal counts become the network's [0, 1]."""
-
-    low_percentile: float = setting(
-        1.0,
-        'percentile of 16-bit and float pixels that becomes black',
-        unit='%',
-        minimum=0.0,
-        maximum=100.0,
-    )
-    high_percentile: float = setting(
-        99.5,
-        'percentile of 16-bit and float pixels that becomes white',
-        unit='%',
-        minimum=0.0,
-        maximum=100.0,
-    )
-    attack_s: float = setting(
-        0.3, 'time constant with which the range widens', unit='s', minimum=0.0
-    )
-    decay_s: float = setting(
-        2.0, 'time constant with which the range narrows', unit='s', minimum=0.0
-    )
-    min_span_counts: float = setting(
-        300.0,
-        'smallest range of 16-bit pixels, so that a flat scene is not amplified noise '
-        '(300 = 3 K in centikelvin)',
-        unit='counts',
-        minimum=1.0,
-    )
-    min_span_float: float = setting(
-        3.0, 'smallest range of 32FC1 pixels, in their own unit (3 K)', minimum=1e-6
-    )
-    normalize_8bit: bool = setting(
-        False, 'stretch 8-bit thermal images too; they are taken as already normalised otherwise'
-    )
-
-    def contradictions(self) -> Iterable[str]:
-        """Yield a fault where the percentiles are exchanged."""
-        if self.low_percentile >= self.high_percentile:
-            yield (
-                f'low_percentile ({self.low_percentile:g}) must be below '
-                f'high_percentile ({self.high_percentile:g})'
-            )
-
-
-@dataclass(frozen=True)
-class ClipSettings(Settings):
-    """Which CLIP: a model of open_clip with published weights, or with those of a file."""
-
-    name: str = setting(
-        'ViT-B-16-quickgelu', "open_clip's name of the CLIP model, or hf-hub:ORG/REPO"
-    )
-    pretrained: str = setting('', "open_clip's tag of published weights (openai, say)")
-    file: str = setting(
-        '', 'path of a .safetensors file with the weights; it may hold one tower alone'
-    )
-
-    def contradictions(self) -> Iterable[str]:
-        """Weights come from one place."""
-        if self.pretrained and self.file:
-            yield (f'give pretrained or file, not both: got {self.pretrained!r} and {self.file!r}')
-
-    @property
-    def has_weights(self) -> bool:
-        """Say whether a CLIP is named at all; without weights there is none."""
-        return bool(self.pretrained or self.file) or self.name.startswith(HUB)
-
-
-@dataclass(frozen=True)
-class GuidanceSettings(Settings):
-    """What CLIP tells networks that take its features; without it they run all the same."""
-
-    clip: ClipSettings = group(ClipSettings)
-    bank: str = setting(
-        '',
-        'embedding bank, FILE or FILE#TENSOR: knows the vectors of prompts and, with an image '
-        'tower, describes the scene',
-    )
-    period_s: float = setting(
-        1.0,
-        'how often CLIP looks at the scene of a live stream',
-        unit='s',
-        minimum=0.0,
-        maximum=3600.0,
-    )
-
-
-@dataclass(frozen=True)
-class PredictorSettings(Settings):
-    """What a FusionPredictor is built from; a change means a new predictor."""
-
-    model: str = setting(
-        'student',
-        'name of a shipped model, path of a .safetensors checkpoint, or package://PACKAGE/PATH',
-    )
-    device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
-    cpu_threads: int = setting(
-        0,
-        'threads of the network on the CPU, 0: as many as there are cores',
-        minimum=0,
-        maximum=256,
-    )
-    output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
-    thermal: ThermalSettings = group(ThermalSettings)
-    guidance: GuidanceSettings = group(GuidanceSettings)
-
-
-@dataclass(frozen=True)
-class FrameSettings(Settings):
-    """What may differ from frame to frame; swapped as a whole."""
-
-    enable: bool = setting(
-        True, 'false: publish the visible image of each pair as it is', live=True
-    )
-    strength: float = setting(
-        1.0,
-        'share of the fused image in the result, 0: visible only',
-        minimum=0.0,
-        maximum=1.0,
-        live=True,
-    )
-    prompt: str = setting(
-        '',
-        'sentence that guides a network which takes text; empty: what image tower and '
-        'guidance.bank say of the scene, if both are there',
-        live=True,
-    )
 
 
 def parameter_table(settings: type, prefix: str = '') -> list[Parameter]:
