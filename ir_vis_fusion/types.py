@@ -135,3 +135,19 @@ class GuidanceState:
     age_s: float | None = None
     failures: int = 0
     fault: str = ''
+
+
+@dataclass(frozen=True)
+class RegistrationState:
+    """
+    How the thermal image is laid onto the visible one.
+
+    ``mode`` as it was asked for and as it is ``in_force`` (``none``: resized to cover it);
+    ``coverage`` is the share of the visible image that the thermal camera sees, None where that is
+    not known; ``fault`` says why it is not as asked for, empty where it is.
+    """
+
+    mode: str = 'none'
+    in_force: str = 'none'
+    coverage: float | None = None
+    fault: str = ''
