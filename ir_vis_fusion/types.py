@@ -97,12 +97,14 @@ class FramePair:
     A thermal and a visible frame of the same moment.
 
     ``offset_ns`` is the thermal minus the visible stamp after the time offset of the streams
-    was taken off.
+    was taken off. ``depth`` is what each pixel of the visible frame is distant along the optical
+    axis, (H, W) float32 in metres or uint16 in millimetres, 0 or not finite where unknown.
     """
 
     thermal: Frame
     visible: Frame
     offset_ns: int = 0
+    depth: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,7 +125,7 @@ def replay(
         left_out = sorted(set(reader.topics) - kept - {topics.fused}) if all_topics else []
     report['configuration'] |= {
         'way': 'offline',
-        'sha256': predictor.checkpoint.sha256,
+        'sha256': predictor.network.sha256,
         'device': str(predictor.device),
     }
     report['topics'] |= {'fused': topics.fused, 'left_out': left_out}

@@ -8,10 +8,7 @@ until what it was made of changes.
 """
 
 from dataclasses import dataclass
-import math
-from typing import TypeAlias
 
-import cv2
 from ir_vis_fusion.config import RegistrationSettings
 from ir_vis_fusion.errors import CalibrationError
 from ir_vis_fusion.preprocessing.calibration import Calibration, read_calibration
@@ -21,18 +18,11 @@ from ir_vis_fusion.preprocessing.geometry import (
     Reprojection,
     Transform,
 )
+from ir_vis_fusion.preprocessing.view import hidden, map_pixels, Size, View
 from ir_vis_fusion.types import RegistrationState
 import numpy as np
 import torch
 from torch import Tensor
-import torch.nn.functional as F
-
-# Width of the blend from the thermal view to what is outside, of the image's width.
-_FEATHER = 0.05
-# A point is hidden where one nearer by this share is seen at the same thermal pixel.
-_OCCLUSION = 0.1
-
-Size: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -47,62 +37,6 @@ class Rig:
     visible: CameraModel | None = None
     transform: Transform | None = None
     faults: tuple[str, ...] = ()
-
-
-class View:
-    """
-    The thermal image as it is seen in the visible one.
-
-    Parameters
-    ----------
-    columns, rows
-        Where each pixel of the visible image lies in the thermal one, (H, W) float32, NaN where
-        nowhere.
-    size
-        Of the thermal image, (width, height).
-    hidden
-        (H, W) bool, where the thermal camera sees something nearer.
-
-    """
-
-    def __init__(
-        self, columns: Tensor, rows: Tensor, size: Size, hidden: Tensor | None = None
-    ) -> None:
-        width, height = size
-        inside = (columns >= -0.5) & (columns <= width - 0.5)
-        inside &= (rows >= -0.5) & (rows <= height - 0.5)
-        if hidden is not None:
-            inside &= ~hidden
-        self.mask = None if bool(inside.all()) else _feathered(inside)
-        self.coverage = float(inside.float().mean())
-        columns = columns.nan_to_num(nan=-1.0).clamp(-1, width)
-        rows = rows.nan_to_num(nan=-1.0).clamp(-1, height)
-        if columns.device.type == 'cpu':
-            self._maps = columns.contiguous().numpy(), rows.contiguous().numpy()
-        else:
-            grid = torch.stack(
-                [(columns + 0.5) * (2 / width) - 1, (rows + 0.5) * (2 / height) - 1]
-            )
-            self._grid = grid.permute(1, 2, 0)[None].contiguous()
-
-    def warp(self, image: Tensor) -> Tensor:
-        """
-        Return a thermal image (h, w) float32 in the visible view, (H, W) float32.
-
-        Interpolated bilinearly; outside the thermal view its edge is repeated. ``mask`` (H, W)
-        float32 in [0, 1], None where all is seen, says how far to believe it.
-        """
-        if image.device.type == 'cpu':
-            # Half the time of grid_sample.
-            warped = cv2.remap(
-                image.contiguous().numpy(),
-                *self._maps,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            return torch.from_numpy(warped)
-        options = {'mode': 'bilinear', 'padding_mode': 'border', 'align_corners': False}
-        return F.grid_sample(image[None, None], self._grid, **options)[0, 0]
 
 
 class Registration:
@@ -140,6 +74,11 @@ class Registration:
     def state(self) -> RegistrationState:
         """Return how images are registered now."""
         return self._state
+
+    def reset(self) -> None:
+        """Forget the view; what is known of the cameras stays."""
+        self._view = self._key = None
+        self._state = RegistrationState(self._mode)
 
     def view(
         self, thermal: Size, visible: Size, distance_m: float, depth_m: Tensor | None = None
@@ -206,7 +145,7 @@ class Registration:
         known = depth_m.isfinite() & (depth_m > 0)
         depth_m = torch.where(known, depth_m, distance_m)
         columns, rows, z = self._reproject(rig, thermal, visible).coordinates(depth_m)
-        return View(columns, rows, thermal, _hidden(columns, rows, z, thermal) & known)
+        return View(columns, rows, thermal, hidden(columns, rows, z, thermal) & known)
 
     def _reproject(self, rig: Rig, thermal: Size, visible: Size) -> Reprojection:
         """Return what does not depend on the depth; it is kept."""
@@ -238,6 +177,11 @@ class Registration:
         return known
 
 
+def depth_in_metres(image: np.ndarray) -> np.ndarray:
+    """Return a depth image of uint16 millimetres or float32 metres as float32 metres."""
+    return image.astype(np.float32) * 1e-3 if image.dtype == np.uint16 else image
+
+
 def _by_homography(
     calibration: Calibration, thermal: Size, visible: Size
 ) -> tuple[Tensor, Tensor]:
@@ -259,53 +203,7 @@ def _by_homography(
     return map_pixels(to_thermal, visible)
 
 
-def map_pixels(matrix: np.ndarray, size: Size) -> tuple[Tensor, Tensor]:
-    """Return where a homography (3, 3) takes each pixel of an image, two (H, W) float32."""
-    width, height = size
-    columns = np.arange(width)[None]
-    rows = np.arange(height)[:, None]
-    x, y, z = (row[0] * columns + row[1] * rows + row[2] for row in matrix)
-    # Of the two sides of the line at infinity that of the image's centre is the one seen.
-    middle = matrix[2] @ [(width - 1) / 2, (height - 1) / 2, 1]
-    z = np.where(z * math.copysign(1, middle) > 1e-9, z, np.nan)
-    return tuple(torch.from_numpy((one / z).astype(np.float32)) for one in (x, y))
-
-
 def _resized(old: Size, new: Size) -> np.ndarray:
     """Return the matrix (3, 3) from pixels of an image to those of its resized self."""
     x, y = new[0] / old[0], new[1] / old[1]
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-
-
-def _feathered(inside: Tensor) -> Tensor:
-    """
-    Return a mask (H, W) float32 that is 0 outside and rises smoothly to 1 on the way inwards.
-
-    At the edge of the image itself it does not fall.
-    """
-    radius = max(1, round(_FEATHER * inside.shape[1] / 2))
-    side = 2 * radius + 1
-    if inside.device.type == 'cpu':
-        share = cv2.blur(inside.float().numpy(), (side, side), borderType=cv2.BORDER_REPLICATE)
-        share = torch.from_numpy(share)
-    else:
-        padded = F.pad(inside.float()[None, None], [radius] * 4, mode='replicate')
-        rows = F.avg_pool2d(padded, (1, side), stride=1)
-        share = F.avg_pool2d(rows, (side, 1), stride=1)[0, 0]
-    # At a straight edge half of the surroundings is inside.
-    ramp = (share * 2 - 1).clamp(0, 1)
-    return ramp.square() * (3 - 2 * ramp) * inside
-
-
-def _hidden(columns: Tensor, rows: Tensor, z: Tensor, size: Size) -> Tensor:
-    """Return where a nearer point is seen at the same place of the thermal image, (H, W) bool."""
-    width, height = size
-    seen = z.isfinite()
-    column = columns.nan_to_num(nan=-1.0).round().long()
-    row = rows.nan_to_num(nan=-1.0).round().long()
-    seen &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    place = torch.where(seen, row * width + column, 0).flatten()
-    far = torch.where(seen, z, torch.inf).flatten()
-    nearest = torch.full((width * height,), torch.inf, device=z.device)
-    nearest.scatter_reduce_(0, place, far, 'amin')
-    return seen & (z > (1 + _OCCLUSION) * nearest[place].view_as(z))

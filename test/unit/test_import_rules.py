@@ -22,6 +22,7 @@ ROOMS = [
     'models',
     'guidance',
     'checkpoint',
+    'backends',
     'predictor',
     'metrics',
     'evaluation',

@@ -6,7 +6,7 @@ from pathlib import Path
 import threading
 from typing import Any
 
-from ir_vis_fusion.checkpoint import save_checkpoint
+from ir_vis_fusion.checkpoint import load_checkpoint, save_checkpoint
 from ir_vis_fusion.config import ClipSettings, FrameSettings, GuidanceSettings, PredictorSettings
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.prompts import EmbeddingBank
@@ -93,7 +93,8 @@ def expected_luma(predictor: FusionPredictor, given: FramePair, *features: Tenso
     vis_y = luma(visible, given.visible.encoding)
     ir = torch.from_numpy(given.thermal.image)[None, None] * (1 / 255)
     ir = nn.functional.interpolate(ir, size=vis_y.shape, mode='bilinear', align_corners=False)
-    fused = predictor.checkpoint.model(vis_y[None, None], ir, *features)[0, 0]
+    model = load_checkpoint(predictor.network.path).model
+    fused = model(vis_y[None, None], ir, *features)[0, 0]
     return recombine(visible, vis_y, fused).numpy()
 
 
@@ -152,7 +153,8 @@ def expected_color(predictor: FusionPredictor, given: FramePair, *features: Tens
     vis = torch.from_numpy(given.visible.image).permute(2, 0, 1)[None] / 255
     ir = torch.from_numpy(given.thermal.image)[None, None] / 255
     ir = nn.functional.interpolate(ir, size=vis.shape[-2:], mode='bilinear', align_corners=False)
-    fused = predictor.checkpoint.model(vis, ir, *features)[0]
+    model = load_checkpoint(predictor.network.path).model
+    fused = model(vis, ir, *features)[0]
     return (fused * 255).round().permute(1, 2, 0).numpy()
 
 

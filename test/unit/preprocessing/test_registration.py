@@ -7,7 +7,8 @@ from ir_vis_fusion.config import RegistrationSettings
 from ir_vis_fusion.errors import CalibrationError, ConfigError
 from ir_vis_fusion.preprocessing.calibration import Calibration, write_calibration
 from ir_vis_fusion.preprocessing.geometry import CameraModel, Transform
-from ir_vis_fusion.preprocessing.registration import map_pixels, Registration, Rig, View
+from ir_vis_fusion.preprocessing.registration import Registration, Rig
+from ir_vis_fusion.preprocessing.view import map_pixels, View
 import numpy as np
 import pytest
 import torch
@@ -114,14 +115,12 @@ def test_what_a_near_thing_hides_from_the_thermal_camera_is_left_to_the_visible_
     registration = Registration(RegistrationSettings(mode='depth'), CPU)
     registration.set_rig(RIG)
     depth = torch.full((240, 320), 4.0)
-    depth[80:160, 120:200] = 1.0
+    depth[80:160, 160:240] = 1.0
     mask = registration.view(THERMAL, VISIBLE, 2.0, depth).mask
     # The near thing is displaced by 20 thermal pixels to the left, the ground behind by 5; so
     # left of it 15 thermal pixels (22 visible ones) of ground are behind it.
-    assert mask[120, 101:119].max() == 0
-    assert mask[120, 160] == 1
-    assert mask[120, 75] == 1
-    assert mask[120, 240] == 1
+    assert mask[120, 141:159].max() == 0
+    assert mask[120, [90, 200, 245]].min() == 1
 
 
 def test_depth_without_a_depth_image_registers_at_the_distance_and_says_so() -> None:
@@ -200,9 +199,9 @@ def test_the_mask_rises_smoothly_from_the_edge_of_the_thermal_view() -> None:
     columns, rows = map_pixels(np.array([[1.0, 0, -100], [0, 1, 0], [0, 0, 1]]), (320, 240))
     mask = View(columns, rows, (320, 240)).mask
     assert mask[:, :100].max() == 0
-    assert mask[:, 120:].min() == 1
+    assert mask[:, 126:].min() == 1
     step = mask.diff(dim=1).abs().max()
-    assert step < 0.25
+    assert step < 0.07
     # It does not fall at the edge of the image itself.
     assert mask[0, 200] == mask[120, 319] == 1
 
