@@ -37,6 +37,10 @@ class EncodingError(FusionError):
         self.kind = kind
 
 
+class CalibrationError(FusionError):
+    """What is known of the cameras' geometry is missing, contradictory or does not fit."""
+
+
 class GuidanceError(FusionError):
     """CLIP, its weights or an embedding bank cannot be had or do not fit together."""
 
