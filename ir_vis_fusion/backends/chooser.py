@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ir_vis_fusion.backends import onnx_backend, tensorrt_backend
 from ir_vis_fusion.backends.interface import Backend
 from ir_vis_fusion.backends.torch_backend import TorchBackend
 from ir_vis_fusion.checkpoint import SUFFIX
 from ir_vis_fusion.errors import CheckpointError
 import torch
 
-BACKENDS: dict[str, Callable[[Path, torch.device], Backend]] = {SUFFIX: TorchBackend}
+BACKENDS: dict[str, Callable[[Path, torch.device], Backend]] = {
+    SUFFIX: TorchBackend,
+    onnx_backend.SUFFIX: onnx_backend.OnnxBackend,
+    tensorrt_backend.SUFFIX: tensorrt_backend.TensorrtBackend,
+}
 
 
 def load_backend(path: Path, device: torch.device) -> Backend:
@@ -20,6 +25,10 @@ def load_backend(path: Path, device: torch.device) -> Backend:
     ------
     CheckpointError
         Where the ending is unknown, or the file is damaged or made for another network.
+    BackendError
+        Where the library is missing.
+    DeviceError
+        Where it cannot use the device.
 
     """
     if path.suffix not in BACKENDS:
