@@ -22,6 +22,7 @@ from ir_vis_fusion.types import (
     FramePair,
     FusedFrame,
     GuidanceState,
+    Mode,
     PixelEncoding,
     ThermalState,
 )
@@ -163,7 +164,8 @@ class FusionPredictor:
         ir = self._normalize(pair.thermal, thermal_state)
         visible = self._upload(pair.visible)
         self.lap('upload')
-        if frame_settings.enable and thermal_state is not ThermalState.FLAT:
+        fuses = frame_settings.enable and thermal_state is not ThermalState.FLAT
+        if fuses:
             fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
         else:
             fused = visible
@@ -176,6 +178,29 @@ class FusionPredictor:
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
             thermal_state=thermal_state,
+            mode=Mode.FUSED if fuses else Mode.VISIBLE_ONLY,
+        )
+
+    def visible_only(self, frame: Frame) -> FusedFrame:
+        """Return the visible image as it is; the device, whatever it is in, is not needed."""
+        image = frame.image if frame.encoding is self._encoding else frame.image[..., ::-1]
+        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
+
+    @torch.inference_mode()
+    def thermal_only(self, frame: Frame, height: int, width: int) -> FusedFrame:
+        """Return the thermal image in grey, normalised, in the visible view of that size."""
+        state = self._ffc.update(frame)
+        ir = self._register(self._normalize(frame, state), (height, width))
+        grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
+        return FusedFrame(
+            image=np.repeat(grey[..., None], 3, axis=2),
+            encoding=self._encoding,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            offset_ns=0,
+            thermal_state=state,
+            mode=Mode.THERMAL_ONLY,
         )
 
     def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:

@@ -32,7 +32,9 @@ class FrameSettings(Settings):
     """What may differ from frame to frame; swapped as a whole."""
 
     enable: bool = setting(
-        True, 'false: publish the visible image of each pair as it is', live=True
+        True,
+        'false: publish the visible images as they are, with or without thermal ones',
+        live=True,
     )
     strength: float = setting(
         1.0,
