@@ -10,13 +10,16 @@ registration, network, recombination.
 from collections.abc import Callable
 
 from ir_vis_fusion.backends.chooser import load_backend
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
-from ir_vis_fusion.errors import DeviceError, GuidanceError
+from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
@@ -24,11 +27,11 @@ from ir_vis_fusion.types import (
     GuidanceState,
     Mode,
     PixelEncoding,
+    RegistrationState,
     ThermalState,
 )
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
 # What one frame is made of; a name may come more than once.
@@ -67,6 +70,8 @@ class FusionPredictor:
 
     Raises
     ------
+    CalibrationError
+        Where the calibration file is damaged or lacks what registration.mode needs.
     CheckpointError
         Where the weights are missing, damaged or made for another network.
     DeviceError
@@ -90,6 +95,7 @@ class FusionPredictor:
         self._backend = load_backend(resolve(settings.model), self.device)
         self._normalizer = ThermalNormalizer(settings.thermal)
         self._ffc = FfcDetector()
+        self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
         self._guide = self._make_guide(tower, background) if self.network.guidance else None
 
@@ -110,6 +116,14 @@ class FusionPredictor:
     def guidance_state(self) -> GuidanceState:
         """Return what guides the network now; from any thread."""
         return self._guide.state() if self._guide is not None else GuidanceState()
+
+    def registration_state(self) -> RegistrationState:
+        """Return how the thermal image is laid onto the visible one now; from any thread."""
+        return self._registration.state()
+
+    def set_rig(self, rig: Rig) -> None:
+        """Tell what is known of the cameras beside the calibration file; from any thread."""
+        self._registration.set_rig(rig)
 
     def check(self, frame_settings: FrameSettings) -> None:
         """
@@ -132,6 +146,7 @@ class FusionPredictor:
         """Forget what was learnt from earlier frames; call it when time jumps."""
         self._normalizer.reset()
         self._ffc.reset()
+        self._registration.reset()
         if self._guide is not None:
             self._guide.reset()
 
@@ -156,8 +171,8 @@ class FusionPredictor:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        A thermal frame of another size is resized to the visible one. Where it shows nothing
-        but the shutter (FLAT), the result is the visible image.
+        The thermal frame is registered as the settings say; outside its view, and everywhere
+        where it shows nothing but the shutter (FLAT), the result is the visible image.
         """
         thermal_state = self._ffc.update(pair.thermal)
         self.lap('normalise')
@@ -166,7 +181,8 @@ class FusionPredictor:
         self.lap('upload')
         fuses = frame_settings.enable and thermal_state is not ThermalState.FLAT
         if fuses:
-            fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
+            view = self._view(pair, frame_settings)
+            fused = self._fuse(visible, pair.visible.encoding, ir, view, frame_settings)
         else:
             fused = visible
         image = self._download(fused, pair.visible.encoding)
@@ -188,10 +204,18 @@ class FusionPredictor:
         return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
 
     @torch.inference_mode()
-    def thermal_only(self, frame: Frame, height: int, width: int) -> FusedFrame:
+    def thermal_only(
+        self,
+        frame: Frame,
+        height: int,
+        width: int,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+    ) -> FusedFrame:
         """Return the thermal image in grey, normalised, in the visible view of that size."""
         state = self._ffc.update(frame)
-        ir = self._register(self._normalize(frame, state), (height, width))
+        sizes = (frame.image.shape[1::-1], (width, height))
+        view = self._registration.view(*sizes, frame_settings.registration.distance_m)
+        ir = register(self._normalize(frame, state), (height, width), view)
         grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
         return FusedFrame(
             image=np.repeat(grey[..., None], 3, axis=2),
@@ -212,17 +236,20 @@ class FusionPredictor:
         self.lap('normalise')
         return ir
 
-    def _register(self, ir: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """Bring the normalised thermal image into the visible camera's view, (H, W)."""
-        if ir.shape == size:
-            return ir
-        return F.interpolate(ir[None, None], size=size, mode='bilinear', align_corners=False)[0, 0]
+    def _view(self, pair: FramePair, settings: FrameSettings) -> View | None:
+        """Return how the visible camera sees the thermal image, None: as its own."""
+        depth = None
+        if pair.depth is not None:
+            depth = torch.from_numpy(depth_in_metres(pair.depth)).to(self.device)
+        sizes = (frame.image.shape[1::-1] for frame in (pair.thermal, pair.visible))
+        return self._registration.view(*sizes, settings.registration.distance_m, depth)
 
     def _fuse(
         self,
         visible: torch.Tensor,
         encoding: PixelEncoding,
         ir: torch.Tensor,
+        view: View | None,
         settings: FrameSettings,
     ) -> torch.Tensor:
         """Run the network on what it takes and give its result the visible colours."""
@@ -230,14 +257,16 @@ class FusionPredictor:
         if self._guide is not None:
             features = self._guide.features(visible, encoding, ir, settings.prompt)
             self.lap('guidance')
-        ir = self._register(ir, visible.shape[:2])[None, None]
+        ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
         color = self.network.color
         vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        if settings.strength < 1.0:
+        if view is not None and view.mask is not None:
+            fused = torch.lerp(vis, fused, view.mask * settings.strength)
+        elif settings.strength < 1.0:
             fused = torch.lerp(vis, fused, settings.strength)
         if color:
             image = from_rgb(fused, encoding)
@@ -263,29 +292,3 @@ class FusionPredictor:
         if encoding is not self._encoding:
             image = image.flip(-1)
         return image.contiguous().cpu().numpy()
-
-
-def select_device(name: str) -> torch.device:
-    """
-    Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
-
-    Raises
-    ------
-    DeviceError
-        Where the name is unknown or this machine has no such device.
-
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (index and not index.isdecimal()):
-        raise DeviceError(f'device must be auto, cpu, cuda or cuda:N, got {name!r}')
-    if kind == 'cpu':
-        return torch.device('cpu')
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
-        raise DeviceError(
-            f'device {name!r} is not there: torch {torch.__version__} sees {count} CUDA '
-            "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
-        )
-    return torch.device(name)

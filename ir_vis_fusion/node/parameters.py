@@ -15,6 +15,7 @@ from ir_vis_fusion.config import (
     Parameter,
     parameter_table,
     PredictorSettings,
+    RegistrationSettings,
     setting,
     Settings,
     SynchronizerSettings,
@@ -101,6 +102,8 @@ class LadderSettings(Settings):
 class NodeSettings(FrameSettings, PredictorSettings):
     """Everything that can be set on the node."""
 
+    # Both bases have a group of this name; this one holds the other.
+    registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     ladder: LadderSettings = group(LadderSettings)
     max_age_ms: float = setting(

@@ -140,7 +140,8 @@ class Pipeline:
 
     def _thermal_only(self, thermal: Frame) -> FusedFrame | None:
         """Return the thermal image, None where it shows no scene: it would pass for a live one."""
-        alone = self._predictor.thermal_only(thermal, *(self._size or thermal.image.shape[:2]))
+        size = self._size or thermal.image.shape[:2]
+        alone = self._predictor.thermal_only(thermal, *size, self._frame_settings())
         if alone.thermal_state is ThermalState.LIVE:
             return alone
         self.statistics.add_dropped('frozen')

@@ -10,6 +10,7 @@ from ir_vis_fusion.node.snapshot import FrameSnapshot
 from ir_vis_fusion.types import FusedFrame, Mode, ThermalState
 
 _WINDOW = 300
+_LONGEST_TEXT = 600
 
 
 class FrameStatistics:
@@ -33,7 +34,8 @@ class FrameStatistics:
         kind = error.kind if isinstance(error, EncodingError) else type(error).__name__
         with self._lock:
             self._failures[f'{where}_{kind}'] += 1
-            self._last_failure = f'{where}: {error}'
+            # It goes out with every status; a library may quote what it was given.
+            self._last_failure = f'{where}: {error}'[:_LONGEST_TEXT]
 
     def add_dropped(self, why: str) -> None:
         """Count a frame that was not published though it could have been made."""

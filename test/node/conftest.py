@@ -85,7 +85,9 @@ class FakePredictor:
             frame.image, frame.encoding, frame.stamp_ns, frame.frame_id, 0, live, mode
         )
 
-    def thermal_only(self, frame: Frame, height: int, width: int) -> FusedFrame:
+    def thermal_only(
+        self, frame: Frame, height: int, width: int, frame_settings: Any
+    ) -> FusedFrame:
         return FusedFrame(
             image=np.full((height, width, 3), 77, np.uint8),
             encoding=PixelEncoding.RGB8,

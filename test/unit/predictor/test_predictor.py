@@ -3,9 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import CheckpointError, DeviceError
-from ir_vis_fusion.predictor import FusionPredictor, select_device, STAGES
+from ir_vis_fusion.predictor import FusionPredictor, STAGES
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, Mode, PixelEncoding, ThermalState
 import numpy as np
 import pytest
