@@ -17,18 +17,20 @@ from ir_vis_fusion.errors import DeviceError, GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
 from ir_vis_fusion.preprocessing.levels import blend, to_type
+from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
     FusedFrame,
     GuidanceState,
     PixelEncoding,
+    RegistrationState,
     ThermalState,
 )
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
 # What one frame is made of; a name may come more than once.
@@ -67,6 +69,8 @@ class FusionPredictor:
 
     Raises
     ------
+    CalibrationError
+        Where the calibration file is damaged or lacks what registration.mode needs.
     CheckpointError
         Where the weights are missing, damaged or made for another network.
     DeviceError
@@ -91,6 +95,7 @@ class FusionPredictor:
         self._backend = load_backend(resolve(settings.model), self.device, exact)
         self._normalizer = ThermalNormalizer(settings.thermal)
         self._ffc = FfcDetector()
+        self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
         self._guide = self._make_guide(tower, background) if self.network.guidance else None
 
@@ -111,6 +116,14 @@ class FusionPredictor:
     def guidance_state(self) -> GuidanceState:
         """Return what guides the network now; from any thread."""
         return self._guide.state() if self._guide is not None else GuidanceState()
+
+    def registration_state(self) -> RegistrationState:
+        """Return how the thermal image is laid onto the visible one now; from any thread."""
+        return self._registration.state()
+
+    def set_rig(self, rig: Rig) -> None:
+        """Tell what is known of the cameras beside the calibration file; from any thread."""
+        self._registration.set_rig(rig)
 
     def check(self, frame_settings: FrameSettings) -> None:
         """
@@ -133,6 +146,7 @@ class FusionPredictor:
         """Forget what was learnt from earlier frames; call it when time jumps."""
         self._normalizer.reset()
         self._ffc.reset()
+        self._registration.reset()
         if self._guide is not None:
             self._guide.reset()
 
@@ -157,8 +171,8 @@ class FusionPredictor:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        A thermal frame of another size is resized to the visible one. Where it shows nothing
-        but the shutter (FLAT), the result is the visible image.
+        The thermal frame is registered as the settings say; outside its view, and everywhere
+        where it shows nothing but the shutter (FLAT), the result is the visible image.
         """
         thermal_state = self._ffc.update(pair.thermal)
         self.lap('normalise')
@@ -166,7 +180,8 @@ class FusionPredictor:
         visible = self._upload(pair.visible)
         self.lap('upload')
         if frame_settings.enable and thermal_state is not ThermalState.FLAT:
-            fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
+            view = self._view(pair, frame_settings)
+            fused = self._fuse(visible, pair.visible.encoding, ir, view, frame_settings)
         else:
             fused = visible
         image = self._download(fused, pair.visible.encoding)
@@ -189,17 +204,20 @@ class FusionPredictor:
         self.lap('normalise')
         return ir
 
-    def _register(self, ir: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """Bring the normalised thermal image into the visible camera's view, (H, W)."""
-        if ir.shape == size:
-            return ir
-        return F.interpolate(ir[None, None], size=size, mode='bilinear', align_corners=False)[0, 0]
+    def _view(self, pair: FramePair, settings: FrameSettings) -> View | None:
+        """Return how the visible camera sees the thermal image, None: as its own."""
+        depth = None
+        if pair.depth is not None:
+            depth = torch.from_numpy(depth_in_metres(pair.depth)).to(self.device)
+        sizes = (frame.image.shape[1::-1] for frame in (pair.thermal, pair.visible))
+        return self._registration.view(*sizes, settings.registration.distance_m, depth)
 
     def _fuse(
         self,
         visible: torch.Tensor,
         encoding: PixelEncoding,
         ir: torch.Tensor,
+        view: View | None,
         settings: FrameSettings,
     ) -> torch.Tensor:
         """Run the network on what it takes and give its result the visible colours."""
@@ -207,7 +225,7 @@ class FusionPredictor:
         if self._guide is not None:
             features = self._guide.features(visible, encoding, ir, settings.prompt)
             self.lap('guidance')
-        ir = self._register(ir, visible.shape[:2])[None, None]
+        ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
         color, images = self.network.color, self._backend.images
         vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
@@ -215,8 +233,10 @@ class FusionPredictor:
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        if settings.strength < 1.0:
-            fused = blend(vis, fused, settings.strength)
+        mask = None if view is None else view.mask
+        if mask is not None or settings.strength < 1.0:
+            share = settings.strength if mask is None else mask * settings.strength
+            fused = blend(vis, fused, share)
         if color:
             image = from_rgb(fused, encoding)
         else:

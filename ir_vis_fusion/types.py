@@ -97,12 +97,14 @@ class FramePair:
     A thermal and a visible frame of the same moment.
 
     ``offset_ns`` is the thermal minus the visible stamp after the time offset of the streams
-    was taken off.
+    was taken off. ``depth`` is what each pixel of the visible frame is distant along the optical
+    axis, (H, W) float32 in metres or uint16 in millimetres, 0 or not finite where unknown.
     """
 
     thermal: Frame
     visible: Frame
     offset_ns: int = 0
+    depth: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,4 +136,20 @@ class GuidanceState:
     in_force: str = 'none'
     age_s: float | None = None
     failures: int = 0
+    fault: str = ''
+
+
+@dataclass(frozen=True)
+class RegistrationState:
+    """
+    How the thermal image is laid onto the visible one.
+
+    ``mode`` as it was asked for and as it is ``in_force`` (``none``: resized to cover it);
+    ``coverage`` is the share of the visible image that the thermal camera sees, None where that is
+    not known; ``fault`` says why it is not as asked for, empty where it is.
+    """
+
+    mode: str = 'none'
+    in_force: str = 'none'
+    coverage: float | None = None
     fault: str = ''

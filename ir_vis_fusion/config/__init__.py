@@ -6,6 +6,7 @@ Settings: frozen dataclasses whose fields are the one parameter table, a file a 
 
 from ir_vis_fusion.config.guidance import ClipSettings, GuidanceSettings, HUB
 from ir_vis_fusion.config.predictor import FrameSettings, PredictorSettings
+from ir_vis_fusion.config.registration import LiveRegistrationSettings, RegistrationSettings
 from ir_vis_fusion.config.synchronization import SynchronizerSettings
 from ir_vis_fusion.config.table import (
     flatten,
@@ -28,11 +29,13 @@ __all__ = [
     'group',
     'GuidanceSettings',
     'HUB',
+    'LiveRegistrationSettings',
     'nested_to_dotted',
     'Parameter',
     'parameter_table',
     'PredictorSettings',
     'read_yaml',
+    'RegistrationSettings',
     'setting',
     'Settings',
     'SynchronizerSettings',

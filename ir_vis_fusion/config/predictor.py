@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ir_vis_fusion.config.guidance import GuidanceSettings
+from ir_vis_fusion.config.registration import LiveRegistrationSettings, RegistrationSettings
 from ir_vis_fusion.config.table import group, setting, Settings
 from ir_vis_fusion.config.thermal import ThermalSettings
 
@@ -30,6 +31,7 @@ class PredictorSettings(Settings):
     )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
+    registration: RegistrationSettings = group(RegistrationSettings)
     guidance: GuidanceSettings = group(GuidanceSettings)
 
 
@@ -53,3 +55,4 @@ class FrameSettings(Settings):
         'guidance.bank say of the scene, if both are there',
         live=True,
     )
+    registration: LiveRegistrationSettings = group(LiveRegistrationSettings)

@@ -18,6 +18,7 @@ from ir_vis_fusion.config import (
     FrameSettings,
     group,
     PredictorSettings,
+    RegistrationSettings,
     setting,
     SynchronizerSettings,
 )
@@ -43,6 +44,8 @@ _USUAL_SIZE = (480, 640)
 class ReplaySettings(FrameSettings, PredictorSettings):
     """What the node can be told that changes its images."""
 
+    # Both bases have a group of this name; this one holds the other.
+    registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     guess_mode: bool = setting(
         True, 'choose sync.mode by the number of images: hold_thermal for a slow thermal camera'

@@ -14,6 +14,7 @@ from ir_vis_fusion.config import (
     Parameter,
     parameter_table,
     PredictorSettings,
+    RegistrationSettings,
     setting,
     Settings,
     SynchronizerSettings,
@@ -40,6 +41,8 @@ class QosSettings(Settings):
 class NodeSettings(FrameSettings, PredictorSettings):
     """Everything that can be set on the node."""
 
+    # Both bases have a group of this name; this one holds the other.
+    registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     thermal_transport: str = setting(
         'raw',

@@ -8,6 +8,7 @@ from ir_vis_fusion.node.diagnostics import FrameSnapshot, OTHER_CLOCK_MS
 from ir_vis_fusion.types import FusedFrame, ThermalState
 
 _WINDOW = 300
+_LONGEST_TEXT = 600
 
 
 class FrameStatistics:
@@ -28,7 +29,8 @@ class FrameStatistics:
         kind = error.kind if isinstance(error, EncodingError) else type(error).__name__
         with self._lock:
             self._failures[f'{where}_{kind}'] += 1
-            self._last_failure = f'{where}: {error}'
+            # It goes out with every status; a library may quote what it was given.
+            self._last_failure = f'{where}: {error}'[:_LONGEST_TEXT]
 
     def add_fused(self, fused: FusedFrame, processing_ms: float, latency_ms: float) -> None:
         """Count a published pair."""
