@@ -17,6 +17,7 @@ from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSetti
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.preprocessing.levels import blend, to_type
 from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
 from ir_vis_fusion.preprocessing.view import register, View
@@ -92,7 +93,8 @@ class FusionPredictor:
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
             torch.set_num_threads(settings.cpu_threads)
-        self._backend = load_backend(resolve(settings.model), self.device)
+        exact = settings.precision == 'float32'
+        self._backend = load_backend(resolve(settings.model), self.device, exact)
         self._normalizer = ThermalNormalizer(settings.thermal)
         self._ffc = FfcDetector()
         self._registration = Registration(settings.registration, self.device)
@@ -259,15 +261,16 @@ class FusionPredictor:
             self.lap('guidance')
         ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
-        color = self.network.color
-        vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
+        color, images = self.network.color, self._backend.images
+        vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
+        ir = to_type(ir, images)
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        if view is not None and view.mask is not None:
-            fused = torch.lerp(vis, fused, view.mask * settings.strength)
-        elif settings.strength < 1.0:
-            fused = torch.lerp(vis, fused, settings.strength)
+        mask = None if view is None else view.mask
+        if mask is not None or settings.strength < 1.0:
+            share = settings.strength if mask is None else mask * settings.strength
+            fused = blend(vis, fused, share)
         if color:
             image = from_rgb(fused, encoding)
         else:

@@ -23,6 +23,12 @@ class PredictorSettings(Settings):
         minimum=0,
         maximum=256,
     )
+    precision: str = setting(
+        'auto',
+        'auto: the network computes in the fastest type that the device has and that keeps the '
+        'picture within two grey levels; float32: in float32',
+        choices=('auto', 'float32'),
+    )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
     registration: RegistrationSettings = group(RegistrationSettings)
