@@ -6,7 +6,7 @@ from types import ModuleType
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from ir_vis_fusion.node.diagnostics import Level
+from ir_vis_fusion.node.problems import Level
 from ir_vis_fusion.preprocessing.compressed import LONGEST_NAME
 from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS
 from ir_vis_fusion.preprocessing.headers import MAX_PIXELS
@@ -22,6 +22,12 @@ TRANSPORTS = {'raw': Image, 'compressed': CompressedImage}
 def stamp_ns(stamp: Time) -> int:
     """Return a message's stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def stamp_from(nanoseconds: int) -> Time:
+    """Return nanoseconds as a message's stamp."""
+    sec, nanosec = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
