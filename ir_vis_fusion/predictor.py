@@ -10,12 +10,14 @@ registration, network, recombination.
 from collections.abc import Callable
 
 from ir_vis_fusion.backends.chooser import load_backend
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
-from ir_vis_fusion.errors import DeviceError, GuidanceError
+from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.preprocessing.levels import blend, to_type
 from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
 from ir_vis_fusion.preprocessing.view import register, View
@@ -24,6 +26,7 @@ from ir_vis_fusion.types import (
     FramePair,
     FusedFrame,
     GuidanceState,
+    Mode,
     PixelEncoding,
     RegistrationState,
     ThermalState,
@@ -90,7 +93,8 @@ class FusionPredictor:
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
             torch.set_num_threads(settings.cpu_threads)
-        self._backend = load_backend(resolve(settings.model), self.device)
+        exact = settings.precision == 'float32'
+        self._backend = load_backend(resolve(settings.model), self.device, exact)
         self._normalizer = ThermalNormalizer(settings.thermal)
         self._ffc = FfcDetector()
         self._registration = Registration(settings.registration, self.device)
@@ -177,7 +181,8 @@ class FusionPredictor:
         ir = self._normalize(pair.thermal, thermal_state)
         visible = self._upload(pair.visible)
         self.lap('upload')
-        if frame_settings.enable and thermal_state is not ThermalState.FLAT:
+        fuses = frame_settings.enable and thermal_state is not ThermalState.FLAT
+        if fuses:
             view = self._view(pair, frame_settings)
             fused = self._fuse(visible, pair.visible.encoding, ir, view, frame_settings)
         else:
@@ -191,6 +196,37 @@ class FusionPredictor:
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
             thermal_state=thermal_state,
+            mode=Mode.FUSED if fuses else Mode.VISIBLE_ONLY,
+        )
+
+    def visible_only(self, frame: Frame) -> FusedFrame:
+        """Return the visible image as it is; the device, whatever it is in, is not needed."""
+        image = frame.image if frame.encoding is self._encoding else frame.image[..., ::-1]
+        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
+
+    @torch.inference_mode()
+    def thermal_only(
+        self,
+        frame: Frame,
+        height: int,
+        width: int,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+    ) -> FusedFrame:
+        """Return the thermal image in grey, normalised, in the visible view of that size."""
+        state = self._ffc.update(frame)
+        sizes = (frame.image.shape[1::-1], (width, height))
+        view = self._registration.view(*sizes, frame_settings.registration.distance_m)
+        ir = register(self._normalize(frame, state), (height, width), view)
+        grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
+        return FusedFrame(
+            image=np.repeat(grey[..., None], 3, axis=2),
+            encoding=self._encoding,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            offset_ns=0,
+            thermal_state=state,
+            mode=Mode.THERMAL_ONLY,
         )
 
     def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:
@@ -225,15 +261,16 @@ class FusionPredictor:
             self.lap('guidance')
         ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
-        color = self.network.color
-        vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
+        color, images = self.network.color, self._backend.images
+        vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
+        ir = to_type(ir, images)
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        if view is not None and view.mask is not None:
-            fused = torch.lerp(vis, fused, view.mask * settings.strength)
-        elif settings.strength < 1.0:
-            fused = torch.lerp(vis, fused, settings.strength)
+        mask = None if view is None else view.mask
+        if mask is not None or settings.strength < 1.0:
+            share = settings.strength if mask is None else mask * settings.strength
+            fused = blend(vis, fused, share)
         if color:
             image = from_rgb(fused, encoding)
         else:
@@ -258,29 +295,3 @@ class FusionPredictor:
         if encoding is not self._encoding:
             image = image.flip(-1)
         return image.contiguous().cpu().numpy()
-
-
-def select_device(name: str) -> torch.device:
-    """
-    Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
-
-    Raises
-    ------
-    DeviceError
-        Where the name is unknown or this machine has no such device.
-
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (index and not index.isdecimal()):
-        raise DeviceError(f'device must be auto, cpu, cuda or cuda:N, got {name!r}')
-    if kind == 'cpu':
-        return torch.device('cpu')
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
-        raise DeviceError(
-            f'device {name!r} is not there: torch {torch.__version__} sees {count} CUDA '
-            "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
-        )
-    return torch.device(name)

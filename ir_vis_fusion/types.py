@@ -43,6 +43,15 @@ class ThermalState(str, Enum):
     FLAT = 'flat'
 
 
+class Mode(str, Enum):
+    """What is published: the ladder down which the node goes rather than go blind."""
+
+    FUSED = 'fused'
+    VISIBLE_ONLY = 'visible_only'
+    THERMAL_ONLY = 'thermal_only'
+    NONE = 'none'
+
+
 @dataclass(frozen=True)
 class RawImage:
     """
@@ -113,7 +122,8 @@ class FusedFrame:
     The fused image in the visible camera's view.
 
     ``image`` is (H, W, 3) uint8 in the visible frame's size, RGB8 or BGR8 by ``encoding``;
-    stamp and frame_id are those of the visible frame.
+    stamp and frame_id are those of the visible frame. ``mode`` tells whether the image is fused
+    or, where one side is of no use, the other side alone.
     """
 
     image: np.ndarray
@@ -122,6 +132,7 @@ class FusedFrame:
     frame_id: str
     offset_ns: int
     thermal_state: ThermalState
+    mode: Mode = Mode.FUSED
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ class OnnxBackend:
         Where the tensors are. On CUDA, ONNX Runtime needs its CUDA provider; its TensorRT provider
         comes first where TensorRT is installed.
 
+    exact
+        Without meaning here: the file says what type it computes in.
+
     Raises
     ------
     CheckpointError
@@ -42,7 +45,9 @@ class OnnxBackend:
 
     """
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    images = torch.float32
+
+    def __init__(self, path: Path, device: torch.device, exact: bool = False) -> None:
         path = Path(path)
         self._session = open_session(path, device, CheckpointError)
         metadata = self._session.get_modelmeta().custom_metadata_map

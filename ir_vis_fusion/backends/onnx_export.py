@@ -15,8 +15,8 @@ from typing import Any
 import warnings
 
 from ir_vis_fusion.backends.description import to_metadata
+from ir_vis_fusion.backends.interface import describe
 from ir_vis_fusion.backends.onnx_backend import OUTPUT, require_onnxruntime
-from ir_vis_fusion.backends.torch_backend import describe
 from ir_vis_fusion.checkpoint import load_checkpoint
 from ir_vis_fusion.errors import BackendError
 import torch

@@ -47,7 +47,9 @@ class TensorrtBackend:
 
     """
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    images = torch.float32
+
+    def __init__(self, path: Path, device: torch.device, exact: bool = False) -> None:
         path = Path(path)
         metadata, plan = read_engine(path)
         self.network = from_metadata(metadata, path)
@@ -144,6 +146,9 @@ def write_engine(path: Path, metadata: Mapping[str, str], plan: bytes) -> None:
 def read_engine(path: Path) -> tuple[dict[str, str], bytes]:
     """
     Return the metadata and the engine of a file.
+
+    exact
+        Without meaning here: the file says what type it computes in.
 
     Raises
     ------

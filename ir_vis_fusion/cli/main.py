@@ -6,6 +6,7 @@ import sys
 
 from ir_vis_fusion import __version__
 from ir_vis_fusion.cli import (
+    bench,
     demo,
     describe,
     detect_eval,
@@ -31,6 +32,7 @@ COMMANDS = (
     demo,
     sample,
     models,
+    bench,
     export,
     describe,
     prompts,

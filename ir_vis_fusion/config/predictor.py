@@ -23,6 +23,12 @@ class PredictorSettings(Settings):
         minimum=0,
         maximum=256,
     )
+    precision: str = setting(
+        'auto',
+        'auto: the network computes in the fastest type that the device has and that keeps the '
+        'picture within two grey levels; float32: in float32',
+        choices=('auto', 'float32'),
+    )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
     registration: RegistrationSettings = group(RegistrationSettings)
@@ -34,7 +40,9 @@ class FrameSettings(Settings):
     """What may differ from frame to frame; swapped as a whole."""
 
     enable: bool = setting(
-        True, 'false: publish the visible image of each pair as it is', live=True
+        True,
+        'false: publish the visible images as they are, with or without thermal ones',
+        live=True,
     )
     strength: float = setting(
         1.0,

@@ -1,14 +1,13 @@
 """Messages to frames, fused frames to messages; what OpenCV decodes may go by cv_bridge."""
 
-from array import array
 import functools
 from types import ModuleType
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from ir_vis_fusion.node.diagnostics import Level
+from ir_vis_fusion.node.problems import Level
 from ir_vis_fusion.preprocessing.compressed import LONGEST_NAME
-from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS
+from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS, to_bytes
 from ir_vis_fusion.preprocessing.headers import MAX_PIXELS
 from ir_vis_fusion.types import CompressedImage as CompressedBytes
 from ir_vis_fusion.types import Frame, FusedFrame, PixelEncoding, RawImage, Role
@@ -22,6 +21,12 @@ TRANSPORTS = {'raw': Image, 'compressed': CompressedImage}
 def stamp_ns(stamp: Time) -> int:
     """Return a message's stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def stamp_from(nanoseconds: int) -> Time:
+    """Return nanoseconds as a message's stamp."""
+    sec, nanosec = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
@@ -88,9 +93,7 @@ def image_from(fused: FusedFrame, header: Header) -> Image:
         step=pixels.strides[0],
     )
     # Anything but an array of bytes is checked element by element: 45 ms for a VGA image.
-    data = array('B')
-    data.frombytes(memoryview(pixels).cast('B'))
-    message.data = data
+    message.data = to_bytes(pixels)
     return message
 
 

@@ -27,6 +27,7 @@ ROOMS = [
     'predictor',
     'metrics',
     'evaluation',
+    'benchmark',
     'node',
     'cli',
 ]
@@ -58,6 +59,7 @@ OWNERS = {
     'matplotlib': (
         'ir_vis_fusion/evaluation/report.py',
         'ir_vis_fusion/evaluation/replay_report.py',
+        'ir_vis_fusion/benchmark/report.py',
     ),
 }
 # Tensors in, tensors out.

