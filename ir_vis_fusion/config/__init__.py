@@ -19,7 +19,7 @@ from ir_vis_fusion.config.table import (
     unflatten,
     unknown_name,
 )
-from ir_vis_fusion.config.thermal import ThermalSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, ThermalSettings, WindowSettings
 
 __all__ = [
     'ClipSettings',
@@ -27,6 +27,7 @@ __all__ = [
     'FrameSettings',
     'group',
     'GuidanceSettings',
+    'HotMaskSettings',
     'HUB',
     'nested_to_dotted',
     'Parameter',
@@ -39,4 +40,5 @@ __all__ = [
     'ThermalSettings',
     'unflatten',
     'unknown_name',
+    'WindowSettings',
 ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ir_vis_fusion.config.guidance import GuidanceSettings
 from ir_vis_fusion.config.table import group, setting, Settings
-from ir_vis_fusion.config.thermal import ThermalSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, ThermalSettings, WindowSettings
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,5 @@ class FrameSettings(Settings):
         'guidance.bank say of the scene, if both are there',
         live=True,
     )
+    thermal_window: WindowSettings = group(WindowSettings)
+    hot_mask: HotMaskSettings = group(HotMaskSettings)

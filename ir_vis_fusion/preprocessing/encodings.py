@@ -2,7 +2,8 @@
 Messages and image files to frames; the only module that knows OpenCV.
 
 What a frame holds is decided by the role of its camera. THERMAL: one channel in its own depth
-(8-bit, 16-bit or float); colour becomes BT.601 luminance. VISIBLE: three 8-bit channels; mono
+(8-bit, 16-bit or float); colour becomes BT.601 luminance, and where it is that of a palette
+(false colour), of which no temperature can be had, the frame says so. VISIBLE: three 8-bit channels; mono
 becomes three equal ones and 16 bits become 8 by v / 257, rounded (65535 is white, so a 12-bit
 camera has to fill the upper bits).
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import cv2
 from ir_vis_fusion.errors import EncodingError, nearest
+from ir_vis_fusion.preprocessing.false_color import is_false_color
 from ir_vis_fusion.types import CompressedImage, Frame, PixelEncoding, RawImage, Role
 import numpy as np
 
@@ -85,8 +87,9 @@ def decode(image: RawImage | CompressedImage, role: Role) -> Frame:
         pixels, order = _decompress(image)
     else:
         pixels, order = _unpack(image)
+    false_color = role is Role.THERMAL and is_false_color(pixels)
     pixels, encoding = _fit_role(pixels, order, role)
-    return Frame(pixels, encoding, image.stamp_ns, image.frame_id)
+    return Frame(pixels, encoding, image.stamp_ns, image.frame_id, false_color)
 
 
 def read_image(path: str | Path, role: Role) -> Frame:
