@@ -30,6 +30,12 @@ import torch
 import torch.nn.functional as F
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
+# What one frame is made of; a name may come more than once.
+STAGES = ('normalise', 'upload', 'guidance', 'register', 'network', 'recombine', 'download')
+
+
+def _nothing(stage: str) -> None:
+    """Let a stage end unnoticed."""
 
 
 class FusionPredictor:
@@ -52,6 +58,12 @@ class FusionPredictor:
         For live streams: CLIP looks at the scene in a thread, every ``guidance.period_s``, and a
         frame takes what is known then. Otherwise at every frame, before it is fused.
 
+    Attributes
+    ----------
+    lap
+        Called with the name of each stage, one of ``STAGES``, when it ends; a stopwatch may take
+        the place of the function that does nothing.
+
     Raises
     ------
     CheckpointError
@@ -70,6 +82,7 @@ class FusionPredictor:
         background: bool = False,
     ) -> None:
         self.settings = settings
+        self.lap: Callable[[str], None] = _nothing
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
             torch.set_num_threads(settings.cpu_threads)
@@ -146,14 +159,18 @@ class FusionPredictor:
         but the shutter (FLAT), the result is the visible image.
         """
         thermal_state = self._ffc.update(pair.thermal)
+        self.lap('normalise')
         ir = self._normalize(pair.thermal, thermal_state)
         visible = self._upload(pair.visible)
+        self.lap('upload')
         if frame_settings.enable and thermal_state is not ThermalState.FLAT:
             fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
         else:
             fused = visible
+        image = self._download(fused, pair.visible.encoding)
+        self.lap('download')
         return FusedFrame(
-            image=self._download(fused, pair.visible.encoding),
+            image=image,
             encoding=self._encoding,
             stamp_ns=pair.visible.stamp_ns,
             frame_id=pair.visible.frame_id,
@@ -163,9 +180,12 @@ class FusionPredictor:
 
     def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:
         """Return the thermal image in its own size, (H', W') float32 in [0, 1]."""
-        return self._normalizer.normalize(
-            self._upload(thermal), thermal.stamp_ns, frozen=state is not ThermalState.LIVE
-        )
+        image = self._upload(thermal)
+        self.lap('upload')
+        frozen = state is not ThermalState.LIVE
+        ir = self._normalizer.normalize(image, thermal.stamp_ns, frozen)
+        self.lap('normalise')
+        return ir
 
     def _register(self, ir: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Bring the normalised thermal image into the visible camera's view, (H, W)."""
@@ -184,13 +204,22 @@ class FusionPredictor:
         features = ()
         if self._guide is not None:
             features = self._guide.features(visible, encoding, ir, settings.prompt)
+            self.lap('guidance')
         ir = self._register(ir, visible.shape[:2])[None, None]
+        self.lap('register')
         color = self.network.color
         vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
+        self.lap('normalise')
         fused = self._backend(vis, ir, *features)
+        self.lap('network')
         if settings.strength < 1.0:
             fused = torch.lerp(vis, fused, settings.strength)
-        return from_rgb(fused, encoding) if color else recombine(visible, vis[0, 0], fused[0, 0])
+        if color:
+            image = from_rgb(fused, encoding)
+        else:
+            image = recombine(visible, vis[0, 0], fused[0, 0])
+        self.lap('recombine')
+        return image
 
     def _make_guide(
         self, tower: Callable[[torch.Tensor], torch.Tensor] | None, background: bool

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import CheckpointError, DeviceError
-from ir_vis_fusion.predictor import FusionPredictor, select_device
+from ir_vis_fusion.predictor import FusionPredictor, select_device, STAGES
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, PixelEncoding, ThermalState
 import numpy as np
 import pytest
@@ -135,6 +135,18 @@ def test_the_shutter_is_not_fused_and_leaves_the_thermal_range_alone() -> None:
     fuse(closing, 1.0 + 1e-9)
     assert fuse(closing, 2.0).thermal_state is ThermalState.FROZEN
     np.testing.assert_array_equal(fuse(scene, 2.0 + 1e-8).image, before.image)
+
+
+def test_every_stage_is_told_when_it_ends() -> None:
+    laps: list[str] = []
+    predictor = FusionPredictor(SETTINGS)
+    predictor.lap = laps.append
+    fused = predictor.predict(make_pair())
+    # The plain student takes no guidance.
+    assert set(laps) == set(STAGES) - {'guidance'}
+    assert laps[-3:] == ['network', 'recombine', 'download']
+    predictor.lap = FusionPredictor(SETTINGS).lap
+    np.testing.assert_array_equal(predictor.predict(make_pair()).image, fused.image)
 
 
 def test_padded_and_read_only_rows_give_the_same_picture() -> None:
