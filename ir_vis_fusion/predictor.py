@@ -7,7 +7,7 @@ the order in which :meth:`FusionPredictor.predict` runs them: thermal state and 
 registration, network, recombination.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from ir_vis_fusion.backends.chooser import load_backend
 from ir_vis_fusion.backends.interface import Network
@@ -16,13 +16,16 @@ from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSetti
 from ir_vis_fusion.errors import DeviceError, GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
-from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd
+from ir_vis_fusion.preprocessing.side_products import make_side_products, Pictures
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
     FusedFrame,
     GuidanceState,
     PixelEncoding,
+    SideProduct,
+    ThermalReport,
     ThermalState,
 )
 import numpy as np
@@ -87,8 +90,7 @@ class FusionPredictor:
         if settings.cpu_threads and self.device.type == 'cpu':
             torch.set_num_threads(settings.cpu_threads)
         self._backend = load_backend(resolve(settings.model), self.device)
-        self._normalizer = ThermalNormalizer(settings.thermal)
-        self._ffc = FfcDetector()
+        self._front_end = ThermalFrontEnd(settings.thermal, self._upload_thermal)
         self._encoding = PixelEncoding(settings.output_encoding)
         self._guide = self._make_guide(tower, background) if self.network.guidance else None
 
@@ -110,6 +112,14 @@ class FusionPredictor:
         """Return what guides the network now; from any thread."""
         return self._guide.state() if self._guide is not None else GuidanceState()
 
+    def thermal_report(self) -> ThermalReport:
+        """Return what is known of the thermal camera now; from any thread."""
+        return self._front_end.report()
+
+    def tell_calibrating(self, calibrating: bool) -> None:
+        """Take what the thermal camera's telemetry says of a calibration; from any thread."""
+        self._front_end.tell_calibrating(calibrating)
+
     def check(self, frame_settings: FrameSettings) -> None:
         """
         Raise GuidanceError where the prompt cannot be followed.
@@ -129,8 +139,7 @@ class FusionPredictor:
 
     def reset(self) -> None:
         """Forget what was learnt from earlier frames; call it when time jumps."""
-        self._normalizer.reset()
-        self._ffc.reset()
+        self._front_end.reset()
         if self._guide is not None:
             self._guide.reset()
 
@@ -150,42 +159,44 @@ class FusionPredictor:
 
     @torch.inference_mode()
     def predict(
-        self, pair: FramePair, frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS
+        self,
+        pair: FramePair,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+        wanted: Set[SideProduct] = frozenset(),
     ) -> FusedFrame:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        A thermal frame of another size is resized to the visible one. Where it shows nothing
-        but the shutter (FLAT), the result is the visible image.
+        A thermal frame of another size is resized to the visible one. While the thermal camera
+        shows no scene, the result is the visible image, unless ``thermal.ffc_policy`` holds the
+        last live thermal one; there are no side products then.
         """
-        thermal_state = self._ffc.update(pair.thermal)
+        encoding = pair.visible.encoding
+        thermal = self._front_end.look(pair.thermal, frame_settings.thermal_window)
         self.lap('normalise')
-        ir = self._normalize(pair.thermal, thermal_state)
-        visible = self._upload(pair.visible)
+        visible = self._upload(pair.visible.image)
         self.lap('upload')
-        if frame_settings.enable and thermal_state is not ThermalState.FLAT:
-            fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
+        if frame_settings.enable and thermal.usable:
+            fused = self._fuse(visible, encoding, thermal.ir, frame_settings)
         else:
             fused = visible
-        image = self._download(fused, pair.visible.encoding)
+        image = self._download(fused, encoding)
         self.lap('download')
+        products = {}
+        if wanted and thermal.state is ThermalState.LIVE:
+            pictures = Pictures(visible, fused, encoding)
+            products = make_side_products(
+                wanted, thermal, pictures, self._front_end, self._register, frame_settings
+            )
         return FusedFrame(
             image=image,
             encoding=self._encoding,
             stamp_ns=pair.visible.stamp_ns,
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
-            thermal_state=thermal_state,
+            thermal_state=thermal.state,
+            **products,
         )
-
-    def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:
-        """Return the thermal image in its own size, (H', W') float32 in [0, 1]."""
-        image = self._upload(thermal)
-        self.lap('upload')
-        frozen = state is not ThermalState.LIVE
-        ir = self._normalizer.normalize(image, thermal.stamp_ns, frozen)
-        self.lap('normalise')
-        return ir
 
     def _register(self, ir: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Bring the normalised thermal image into the visible camera's view, (H, W)."""
@@ -228,8 +239,13 @@ class FusionPredictor:
         wanted = Wanted(network.guidance, network.guidance_features, network.clip)
         return Guide(self.settings.guidance, wanted, self.device, tower, background)
 
-    def _upload(self, frame: Frame) -> torch.Tensor:
-        image = frame.image
+    def _upload_thermal(self, image: np.ndarray) -> torch.Tensor:
+        self.lap('normalise')
+        uploaded = self._upload(image)
+        self.lap('upload')
+        return uploaded
+
+    def _upload(self, image: np.ndarray) -> torch.Tensor:
         if not image.flags.writeable or any(stride < 0 for stride in image.strides):
             image = image.copy()
         return torch.from_numpy(image).to(self.device)

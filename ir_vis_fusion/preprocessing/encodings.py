@@ -3,9 +3,9 @@ Messages and image files to frames; the only module that knows OpenCV.
 
 What a frame holds is decided by the role of its camera. THERMAL: one channel in its own depth
 (8-bit, 16-bit or float); colour becomes BT.601 luminance, and where it is that of a palette
-(false colour), of which no temperature can be had, the frame says so. VISIBLE: three 8-bit channels; mono
-becomes three equal ones and 16 bits become 8 by v / 257, rounded (65535 is white, so a 12-bit
-camera has to fill the upper bits).
+(false colour), of which no temperature can be had, the frame says so. VISIBLE: three 8-bit
+channels; mono becomes three equal ones and 16 bits become 8 by v / 257, rounded (65535 is white,
+so a 12-bit camera has to fill the upper bits).
 
 Encodings in ``FAST_ENCODINGS`` are views of the message, padded rows included, unless the
 role asks for other channels or the bytes are in the wrong order. A view is as writable as its

@@ -109,9 +109,7 @@ class Equalizer:
             self._corners.append((first, row_weight[:, None] * column_weight))
 
 
-def _neighbour(
-    places: torch.Tensor, tiles: int, lower: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _neighbour(places: torch.Tensor, tiles: int, lower: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the tile whose centre is next on one side, and its weight, by place in tiles."""
     # From the middle of the first tile on; pixels have their centre half a pixel further.
     places = places + (places[1] - places[0]) / 2 - 0.5

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ir_vis_fusion.config import ThermalSettings, WindowSettings
 from ir_vis_fusion.preprocessing.ffc import FfcDetector
 from ir_vis_fusion.preprocessing.telemetry import TelemetryCrop
-from ir_vis_fusion.preprocessing.thermal import NO_WINDOW, ThermalNormalizer
+from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, NO_WINDOW, ThermalNormalizer
 from ir_vis_fusion.preprocessing.units import Units
 from ir_vis_fusion.types import Frame, ThermalReport, ThermalState
 import numpy as np
@@ -96,6 +96,10 @@ class ThermalFrontEnd:
     def measure(self, image: ThermalImage) -> tuple[torch.Tensor, Units]:
         """Return what the camera has measured, as of :meth:`ThermalNormalizer.levels`."""
         return self._normalizer.levels(image.raw)
+
+    def least_span(self, image: ThermalImage) -> float:
+        """Return the smallest range of an image of unknown units, in its own counts."""
+        return self._settings.min_span_counts if image.raw.dtype != torch.uint8 else MIN_SPAN_8BIT
 
     def report(self) -> ThermalReport:
         """Return what is known of the camera; from any thread."""

@@ -1,14 +1,56 @@
 """What a thermal camera tells besides the picture: temperatures, hot regions, a view to check."""
 
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 import math
 
-from ir_vis_fusion.config import HotMaskSettings, ThermalSettings
+from ir_vis_fusion.config import FrameSettings, HotMaskSettings
+from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.units import Units, ZERO_C
-from ir_vis_fusion.types import PixelEncoding
+from ir_vis_fusion.types import PixelEncoding, SideProduct
+import numpy as np
 import torch
 
 _SAMPLES = 9000
 _LARGEST = 65535
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Visible and fused image, (H, W, 3) uint8 on one device, in one order of colours."""
+
+    visible: torch.Tensor
+    fused: torch.Tensor
+    encoding: PixelEncoding
+
+
+def make_side_products(
+    wanted: Set[SideProduct],
+    thermal: ThermalImage,
+    pictures: Pictures,
+    front_end: ThermalFrontEnd,
+    register: Callable[[torch.Tensor, tuple[int, int]], torch.Tensor],
+    settings: FrameSettings,
+) -> dict[str, np.ndarray]:
+    """
+    Return what is wanted, by the field of FusedFrame, on the CPU.
+
+    ``register`` brings an image (H', W') into the visible view of a size (H, W), NaN where the
+    thermal camera does not see.
+    """
+    products, size = {}, tuple(pictures.visible.shape[:2])
+    if wanted & {SideProduct.THERMAL_REGISTERED, SideProduct.HOT_MASK}:
+        measured, units = front_end.measure(thermal)
+        registered = register(measured, size)
+        if SideProduct.THERMAL_REGISTERED in wanted:
+            products['thermal_registered'] = as_counts(registered)
+        if SideProduct.HOT_MASK in wanted:
+            least_span = front_end.least_span(thermal)
+            threshold = hot_threshold(measured, units, settings.hot_mask, least_span)
+            products['hot_mask'] = hot_mask(registered, threshold)
+    if SideProduct.SIDE_BY_SIDE in wanted:
+        products['side_by_side'] = side_by_side(register(thermal.ir, size), pictures)
+    return {name: product.cpu().numpy() for name, product in products.items()}
 
 
 def as_counts(measured: torch.Tensor) -> torch.Tensor:
@@ -19,12 +61,12 @@ def as_counts(measured: torch.Tensor) -> torch.Tensor:
 
 
 def hot_threshold(
-    measured: torch.Tensor, units: Units, settings: HotMaskSettings, thermal: ThermalSettings
+    measured: torch.Tensor, units: Units, settings: HotMaskSettings, least_span: float
 ) -> torch.Tensor | float:
     """
     Return the number from which a pixel is hot.
 
-    Where units are known, that of ``threshold_c``; else the percentile, but no less than half of
+    Where units are known, that of ``threshold_c``; else the percentile, but not less than half of
     the minimum span above the median: in a flat scene nothing is hot.
 
     Parameters
@@ -33,8 +75,10 @@ def hot_threshold(
         (H, W) float32, NaN where there is no number.
     units
         What these numbers mean.
-    settings, thermal
-        Threshold, percentile and the smallest span of unknown units.
+    settings
+        Threshold and percentile.
+    least_span
+        The minimum span of unknown units.
 
     """
     if units.scale is not None:
@@ -42,7 +86,7 @@ def hot_threshold(
     step = max(1, math.isqrt(measured.numel() // _SAMPLES))
     ranks = torch.tensor([settings.percentile / 100, 0.5], device=measured.device)
     high, median = measured[::step, ::step].flatten().nanquantile(ranks)
-    return torch.maximum(high, median + thermal.min_span_counts / 2)
+    return torch.maximum(high, median + least_span / 2)
 
 
 def hot_mask(measured: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
@@ -50,24 +94,10 @@ def hot_mask(measured: torch.Tensor, threshold: torch.Tensor | float) -> torch.T
     return (measured >= threshold).to(torch.uint8).mul_(255)
 
 
-def side_by_side(
-    ir: torch.Tensor, visible: torch.Tensor, fused: torch.Tensor, encoding: PixelEncoding
-) -> torch.Tensor:
-    """
-    Return thermal, visible and fused image beside each other, (H, 3 W, 3) uint8 RGB.
-
-    Parameters
-    ----------
-    ir
-        (H, W) float32 in [0, 1].
-    visible, fused
-        (H, W, 3) uint8.
-    encoding
-        The order of colours of both.
-
-    """
-    grey = (ir * 255).round_().to(torch.uint8)[..., None].expand(-1, -1, 3)
-    pictures = [visible, fused]
-    if encoding is PixelEncoding.BGR8:
-        pictures = [picture.flip(-1) for picture in pictures]
-    return torch.cat([grey, *pictures], dim=1)
+def side_by_side(ir: torch.Tensor, pictures: Pictures) -> torch.Tensor:
+    """Return thermal (H, W) in [0, 1], visible and fused, (H, 3 W, 3) uint8 RGB."""
+    grey = (ir.nan_to_num(nan=0.0) * 255).round_().to(torch.uint8)
+    colors = [pictures.visible, pictures.fused]
+    if pictures.encoding is PixelEncoding.BGR8:
+        colors = [color.flip(-1) for color in colors]
+    return torch.cat([grey[..., None].expand(-1, -1, 3), *colors], dim=1)

@@ -19,7 +19,7 @@ import torch
 # than the noise of a frame.
 _SAMPLES = 9000
 _LEVELS = 1 << 16
-_MIN_SPAN_8BIT = 32.0
+MIN_SPAN_8BIT = 32.0
 NO_WINDOW = WindowSettings()
 _CENTIKELVIN = Units('centikelvin', 0.01, 0.0, '')
 _CLAHE_TILES = (6, 8)
@@ -188,7 +188,7 @@ class ThermalNormalizer:
 
     def _least_span(self, meaning: Units) -> float:
         if self._format[0] == torch.uint8:
-            return _MIN_SPAN_8BIT
+            return MIN_SPAN_8BIT
         if meaning.scale is None:
             return self._settings.min_span_counts
         return self._settings.min_span_kelvin / meaning.scale
