@@ -84,7 +84,7 @@ class ThermalSettings(Settings):
     )
     max_gain: float = setting(
         3.0,
-        'largest gain of plateau and clahe over linear; 1: linear',
+        'largest gain of plateau and clahe over linear',
         minimum=1.0,
         maximum=100.0,
     )

@@ -10,6 +10,8 @@ import torch
 
 SECOND = 1_000_000_000
 LOW, PROBE = 29000, 29500
+# Share of the new span by which the range stays off.
+BAND = 0.04
 DTYPES = [torch.uint16, torch.float32]
 
 
@@ -43,20 +45,31 @@ def test_the_first_frame_sets_the_range_directly(dtype):
 def test_the_range_widens_with_attack_and_narrows_with_decay(high, time_s, dtype):
     normalizer = make()
     normalizer.normalize(scene(dtype=dtype), SECOND)
+    end = high - math.copysign(BAND * (high - LOW), high - 30000)
     for i in range(1, 60):
         elapsed_s = i / 30
-        # From 30000 towards the new level: a first-order step response.
-        expected = high + (30000 - high) * math.exp(-elapsed_s / time_s)
+        # From 30000 towards the band about the new level: a first-order step response.
+        expected = end + (30000 - end) * math.exp(-elapsed_s / time_s)
         stamp_ns = SECOND + round(elapsed_s * SECOND)
         result = normalizer.normalize(scene(high=high, dtype=dtype), stamp_ns)
         assert top(result) == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize('high', [30020, 29980])
+def test_the_range_stands_still_where_it_is_nearly_right(high):
+    normalizer = make()
+    normalizer.normalize(scene(), SECOND)
+    for i in range(1, 60):
+        result = normalizer.normalize(scene(high=high), SECOND + i * SECOND)
+    assert top(result) == pytest.approx(30000, abs=0.1)
 
 
 def test_the_low_end_follows_in_the_same_way():
     normalizer = make()
     normalizer.normalize(scene(), SECOND)
     result = normalizer.normalize(scene(low=28000), SECOND + SECOND // 10)
-    low = 28000 + 1000 * math.exp(-0.1 / 0.3)
+    end = 28000 + BAND * 2000
+    low = end + (29000 - end) * math.exp(-0.1 / 0.3)
     assert result[1, 1].item() == pytest.approx((PROBE - low) / (30000 - low), abs=1e-4)
 
 
@@ -75,7 +88,8 @@ def test_no_time_passes_when_the_stamp_stays_or_goes_back(stamp_ns):
     normalizer = make(attack_s=0.0, decay_s=0.0)
     normalizer.normalize(scene(), SECOND)
     assert top(normalizer.normalize(scene(high=31000), stamp_ns)) == pytest.approx(30000)
-    assert top(normalizer.normalize(scene(high=31000), SECOND + 1)) == pytest.approx(31000)
+    result = normalizer.normalize(scene(high=31000), SECOND + 1)
+    assert top(result) == pytest.approx(31000 - BAND * 2000, abs=0.1)
 
 
 def test_a_flat_scene_is_mid_grey_and_its_noise_is_not_amplified():
