@@ -10,7 +10,8 @@ import torch
 
 
 def use_threads(count: int) -> None:
-    """Let OpenCV, in this process, use so many threads at most."""
+    """Let torch and OpenCV, in this process, use so many threads at most."""
+    torch.set_num_threads(count)
     cv2.setNumThreads(count)
 
 
