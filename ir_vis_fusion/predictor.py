@@ -10,27 +10,32 @@ registration, network, recombination.
 from collections.abc import Callable, Set
 
 from ir_vis_fusion.backends.chooser import load_backend
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
-from ir_vis_fusion.errors import DeviceError, GuidanceError
+from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
-from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
+from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
+from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
+from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.side_products import make_side_products, Pictures
+from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
     FusedFrame,
     GuidanceState,
+    Mode,
     PixelEncoding,
+    RegistrationState,
     SideProduct,
     ThermalReport,
     ThermalState,
 )
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
 # What one frame is made of; a name may come more than once.
@@ -69,6 +74,8 @@ class FusionPredictor:
 
     Raises
     ------
+    CalibrationError
+        Where the calibration file is damaged or lacks what registration.mode needs.
     CheckpointError
         Where the weights are missing, damaged or made for another network.
     DeviceError
@@ -88,9 +95,11 @@ class FusionPredictor:
         self.lap: Callable[[str], None] = _nothing
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
-            torch.set_num_threads(settings.cpu_threads)
-        self._backend = load_backend(resolve(settings.model), self.device)
+            use_threads(settings.cpu_threads)
+        exact = settings.precision == 'float32'
+        self._backend = load_backend(resolve(settings.model), self.device, exact)
         self._front_end = ThermalFrontEnd(settings.thermal, self._upload_thermal)
+        self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
         self._guide = self._make_guide(tower, background) if self.network.guidance else None
 
@@ -120,6 +129,14 @@ class FusionPredictor:
         """Take what the thermal camera's telemetry says of a calibration; from any thread."""
         self._front_end.tell_calibrating(calibrating)
 
+    def registration_state(self) -> RegistrationState:
+        """Return how the thermal image is laid onto the visible one now; from any thread."""
+        return self._registration.state()
+
+    def set_rig(self, rig: Rig) -> None:
+        """Tell what is known of the cameras beside the calibration file; from any thread."""
+        self._registration.set_rig(rig)
+
     def check(self, frame_settings: FrameSettings) -> None:
         """
         Raise GuidanceError where the prompt cannot be followed.
@@ -140,6 +157,7 @@ class FusionPredictor:
     def reset(self) -> None:
         """Forget what was learnt from earlier frames; call it when time jumps."""
         self._front_end.reset()
+        self._registration.reset()
         if self._guide is not None:
             self._guide.reset()
 
@@ -167,26 +185,31 @@ class FusionPredictor:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        A thermal frame of another size is resized to the visible one. While the thermal camera
-        shows no scene, the result is the visible image, unless ``thermal.ffc_policy`` holds the
-        last live thermal one; there are no side products then.
+        The thermal frame is registered as the settings say; outside its view the result is the
+        visible image, and everywhere while the thermal camera shows no scene, unless
+        ``thermal.ffc_policy`` holds the last live image. ``wanted`` side products are made of
+        live images.
         """
         encoding = pair.visible.encoding
-        thermal = self._front_end.look(pair.thermal, frame_settings.thermal_window)
+        thermal = self._front_end.look(pair.thermal, frame_settings.thermal.window_c)
         self.lap('normalise')
         visible = self._upload(pair.visible.image)
         self.lap('upload')
+        view = self._view(pair, thermal, frame_settings) if thermal.usable else None
         if frame_settings.enable and thermal.usable:
-            fused = self._fuse(visible, encoding, thermal.ir, frame_settings)
+            fused = self._fuse(visible, encoding, thermal.ir, view, frame_settings)
+            mode = Mode.FUSED
         else:
-            fused = visible
+            fused, mode = visible, Mode.VISIBLE_ONLY
+        if thermal.state is not ThermalState.LIVE and self.settings.thermal.ffc_policy == 'drop':
+            mode = Mode.NONE
         image = self._download(fused, encoding)
         self.lap('download')
         products = {}
         if wanted and thermal.state is ThermalState.LIVE:
-            pictures = Pictures(visible, fused, encoding)
+            pictures = Pictures(visible, fused, encoding, view)
             products = make_side_products(
-                wanted, thermal, pictures, self._front_end, self._register, frame_settings
+                wanted, thermal, pictures, self._front_end, frame_settings.hot_mask
             )
         return FusedFrame(
             image=image,
@@ -195,20 +218,56 @@ class FusionPredictor:
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
             thermal_state=thermal.state,
+            mode=mode,
             **products,
         )
 
-    def _register(self, ir: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """Bring the normalised thermal image into the visible camera's view, (H, W)."""
-        if ir.shape == size:
-            return ir
-        return F.interpolate(ir[None, None], size=size, mode='bilinear', align_corners=False)[0, 0]
+    def visible_only(self, frame: Frame) -> FusedFrame:
+        """Return the visible image as it is; the device, whatever it is in, is not needed."""
+        image = frame.image if frame.encoding is self._encoding else frame.image[..., ::-1]
+        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
+
+    @torch.inference_mode()
+    def thermal_only(
+        self,
+        frame: Frame,
+        height: int,
+        width: int,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+    ) -> FusedFrame:
+        """Return the thermal image in grey, normalised, in the visible view of that size."""
+        thermal = self._front_end.look(frame, frame_settings.thermal.window_c)
+        sizes = (thermal.size, (width, height))
+        view = self._registration.view(*sizes, frame_settings.registration.distance_m)
+        ir = register(thermal.ir, (height, width), view)
+        grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
+        return FusedFrame(
+            image=np.repeat(grey[..., None], 3, axis=2),
+            encoding=self._encoding,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            offset_ns=0,
+            thermal_state=thermal.state,
+            mode=Mode.THERMAL_ONLY,
+        )
+
+    def _view(
+        self, pair: FramePair, thermal: ThermalImage, settings: FrameSettings
+    ) -> View | None:
+        """Return how the visible camera sees the thermal image, None: as its own."""
+        depth = None
+        if pair.depth is not None:
+            depth = torch.from_numpy(depth_in_metres(pair.depth)).to(self.device)
+        sizes = (thermal.size, pair.visible.image.shape[1::-1])
+        return self._registration.view(*sizes, settings.registration.distance_m, depth)
 
     def _fuse(
         self,
         visible: torch.Tensor,
         encoding: PixelEncoding,
         ir: torch.Tensor,
+        view: View | None,
         settings: FrameSettings,
     ) -> torch.Tensor:
         """Run the network on what it takes and give its result the visible colours."""
@@ -216,15 +275,18 @@ class FusionPredictor:
         if self._guide is not None:
             features = self._guide.features(visible, encoding, ir, settings.prompt)
             self.lap('guidance')
-        ir = self._register(ir, visible.shape[:2])[None, None]
+        ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
-        color = self.network.color
-        vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
+        color, images = self.network.color, self._backend.images
+        vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
+        ir = to_type(ir, images)
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        if settings.strength < 1.0:
-            fused = torch.lerp(vis, fused, settings.strength)
+        mask = None if view is None else view.mask
+        if mask is not None or settings.strength < 1.0:
+            share = settings.strength if mask is None else mask * settings.strength
+            fused = blend(vis, fused, share)
         if color:
             image = from_rgb(fused, encoding)
         else:
@@ -252,31 +314,5 @@ class FusionPredictor:
 
     def _download(self, image: torch.Tensor, encoding: PixelEncoding) -> np.ndarray:
         if encoding is not self._encoding:
-            image = image.flip(-1)
+            image = swap_colors(image)
         return image.contiguous().cpu().numpy()
-
-
-def select_device(name: str) -> torch.device:
-    """
-    Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
-
-    Raises
-    ------
-    DeviceError
-        Where the name is unknown or this machine has no such device.
-
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (index and not index.isdecimal()):
-        raise DeviceError(f'device must be auto, cpu, cuda or cuda:N, got {name!r}')
-    if kind == 'cpu':
-        return torch.device('cpu')
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
-        raise DeviceError(
-            f'device {name!r} is not there: torch {torch.__version__} sees {count} CUDA '
-            "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
-        )
-    return torch.device(name)

@@ -3,18 +3,21 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ir_vis_fusion.backends import torch_backend
 from ir_vis_fusion.backends.interface import Backend
-from ir_vis_fusion.backends.torch_backend import TorchBackend
 from ir_vis_fusion.checkpoint import SUFFIX
 from ir_vis_fusion.errors import CheckpointError
 import torch
 
-BACKENDS: dict[str, Callable[[Path, torch.device], Backend]] = {SUFFIX: TorchBackend}
+# Each takes the file, the device and whether float32 is wanted throughout.
+BACKENDS: dict[str, Callable[[Path, torch.device, bool], Backend]] = {SUFFIX: torch_backend.load}
 
 
-def load_backend(path: Path, device: torch.device) -> Backend:
+def load_backend(path: Path, device: torch.device, exact: bool = False) -> Backend:
     """
     Load a model's file with the library that its ending names.
+
+    ``exact`` keeps the network in float32 where another type would be faster.
 
     Raises
     ------
@@ -26,4 +29,4 @@ def load_backend(path: Path, device: torch.device) -> Backend:
         raise CheckpointError(
             f'{path}: unknown ending {path.suffix!r}, must be one of {", ".join(BACKENDS)}'
         )
-    return BACKENDS[path.suffix](path, device)
+    return BACKENDS[path.suffix](path, device, exact)

@@ -6,6 +6,7 @@ Settings: frozen dataclasses whose fields are the one parameter table, a file a 
 
 from ir_vis_fusion.config.guidance import ClipSettings, GuidanceSettings, HUB
 from ir_vis_fusion.config.predictor import FrameSettings, PredictorSettings
+from ir_vis_fusion.config.registration import LiveRegistrationSettings, RegistrationSettings
 from ir_vis_fusion.config.synchronization import SynchronizerSettings
 from ir_vis_fusion.config.table import (
     flatten,
@@ -19,7 +20,7 @@ from ir_vis_fusion.config.table import (
     unflatten,
     unknown_name,
 )
-from ir_vis_fusion.config.thermal import HotMaskSettings, ThermalSettings, WindowSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, LiveThermalSettings, ThermalSettings
 
 __all__ = [
     'ClipSettings',
@@ -29,16 +30,18 @@ __all__ = [
     'GuidanceSettings',
     'HotMaskSettings',
     'HUB',
+    'LiveRegistrationSettings',
+    'LiveThermalSettings',
     'nested_to_dotted',
     'Parameter',
     'parameter_table',
     'PredictorSettings',
     'read_yaml',
+    'RegistrationSettings',
     'setting',
     'Settings',
     'SynchronizerSettings',
     'ThermalSettings',
     'unflatten',
     'unknown_name',
-    'WindowSettings',
 ]

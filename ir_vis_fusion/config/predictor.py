@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from ir_vis_fusion.config.guidance import GuidanceSettings
+from ir_vis_fusion.config.registration import LiveRegistrationSettings, RegistrationSettings
 from ir_vis_fusion.config.table import group, setting, Settings
-from ir_vis_fusion.config.thermal import HotMaskSettings, ThermalSettings, WindowSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, LiveThermalSettings, ThermalSettings
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,15 @@ class PredictorSettings(Settings):
         minimum=0,
         maximum=256,
     )
+    precision: str = setting(
+        'auto',
+        'auto: the network computes in the fastest type that the device has and that keeps the '
+        'picture within two grey levels; float32: in float32',
+        choices=('auto', 'float32'),
+    )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
+    registration: RegistrationSettings = group(RegistrationSettings)
     guidance: GuidanceSettings = group(GuidanceSettings)
 
 
@@ -32,7 +40,9 @@ class FrameSettings(Settings):
     """What may differ from frame to frame; swapped as a whole."""
 
     enable: bool = setting(
-        True, 'false: publish the visible image of each pair as it is', live=True
+        True,
+        'false: publish the visible images as they are, with or without thermal ones',
+        live=True,
     )
     strength: float = setting(
         1.0,
@@ -47,5 +57,6 @@ class FrameSettings(Settings):
         'guidance.bank say of the scene, if both are there',
         live=True,
     )
-    thermal_window: WindowSettings = group(WindowSettings)
+    thermal: LiveThermalSettings = group(LiveThermalSettings)
     hot_mask: HotMaskSettings = group(HotMaskSettings)
+    registration: LiveRegistrationSettings = group(LiveRegistrationSettings)

@@ -10,7 +10,39 @@ _ABSOLUTE_ZERO = -273.15
 
 
 @dataclass(frozen=True)
-class ThermalSettings(Settings):
+class LiveThermalSettings(Settings):
+    """What of the front end may differ from frame to frame: a fixed range of temperatures."""
+
+    window_low_c: float = setting(
+        0.0,
+        'temperature that becomes black, where units are known, for pictures that can be '
+        'compared; low and high 0: the range follows the scene',
+        unit='°C',
+        minimum=_ABSOLUTE_ZERO,
+        live=True,
+    )
+    window_high_c: float = setting(
+        0.0, 'temperature that becomes white', unit='°C', minimum=_ABSOLUTE_ZERO, live=True
+    )
+
+    def contradictions(self) -> Iterable[str]:
+        """Yield a fault where the window is empty and yet not switched off."""
+        if self.window_c and self.window_low_c >= self.window_high_c:
+            yield (
+                f'thermal.window_low_c ({self.window_low_c:g}) must be below '
+                f'thermal.window_high_c ({self.window_high_c:g}), or both 0'
+            )
+
+    @property
+    def window_c(self) -> tuple[float, float] | None:
+        """The window [°C], None without."""
+        if self.window_low_c or self.window_high_c:
+            return self.window_low_c, self.window_high_c
+        return None
+
+
+@dataclass(frozen=True)
+class ThermalSettings(LiveThermalSettings):
     """How thermal counts become the network's [0, 1]."""
 
     units: str = setting(
@@ -110,6 +142,7 @@ class ThermalSettings(Settings):
 
     def contradictions(self) -> Iterable[str]:
         """Yield a fault where the percentiles are exchanged or an offset has no scale."""
+        yield from super().contradictions()
         if self.low_percentile >= self.high_percentile:
             yield (
                 f'low_percentile ({self.low_percentile:g}) must be below '
@@ -117,36 +150,6 @@ class ThermalSettings(Settings):
             )
         if self.offset and not self.scale:
             yield f'thermal.offset ({self.offset:g}) has no effect without thermal.scale'
-
-
-@dataclass(frozen=True)
-class WindowSettings(Settings):
-    """A fixed range of temperatures, for pictures that can be compared."""
-
-    low_c: float = setting(
-        0.0,
-        'temperature that becomes black, where units are known; low_c = high_c = 0: the range '
-        'follows the scene',
-        unit='°C',
-        minimum=_ABSOLUTE_ZERO,
-        live=True,
-    )
-    high_c: float = setting(
-        0.0, 'temperature that becomes white', unit='°C', minimum=_ABSOLUTE_ZERO, live=True
-    )
-
-    def contradictions(self) -> Iterable[str]:
-        """Yield a fault where the window is empty and yet not switched off."""
-        if self.is_set and self.low_c >= self.high_c:
-            yield (
-                f'thermal_window.low_c ({self.low_c:g}) must be below thermal_window.high_c '
-                f'({self.high_c:g}), or both 0'
-            )
-
-    @property
-    def is_set(self) -> bool:
-        """Say whether there is a window."""
-        return bool(self.low_c or self.high_c)
 
 
 @dataclass(frozen=True)

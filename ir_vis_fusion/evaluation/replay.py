@@ -18,8 +18,10 @@ from ir_vis_fusion.config import (
     FrameSettings,
     group,
     PredictorSettings,
+    RegistrationSettings,
     setting,
     SynchronizerSettings,
+    ThermalSettings,
 )
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
@@ -43,6 +45,9 @@ _USUAL_SIZE = (480, 640)
 class ReplaySettings(FrameSettings, PredictorSettings):
     """What the node can be told that changes its images."""
 
+    # Both bases have groups of these names; these hold the others.
+    thermal: ThermalSettings = group(ThermalSettings)
+    registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     guess_mode: bool = setting(
         True, 'choose sync.mode by the number of images: hold_thermal for a slow thermal camera'

@@ -146,7 +146,31 @@ class Student(nn.Module):
             return frame, frame
         return frame, frame, torch.ones(1, self.guidance_features)
 
+    def folded(self, guidance: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+        """
+        Return weight and bias of each convolution, with the modulation by a vector worked in.
+
+        With W and b for each, (1 + gamma) (W x + b) + beta is a convolution again.
+        """
+        layers = [(layer.weight, layer.bias) for layer in self.body[::2]]
+        if guidance is None:
+            return layers
+        for index, (gamma, beta) in enumerate(self._modulations(guidance[:1])):
+            weight, bias = layers[index]
+            scale = 1 + gamma[0]
+            layers[index] = (weight * scale[..., None], bias * scale.flatten() + beta.flatten())
+        return layers
+
     def _guided(self, blocks: Tensor, guidance: Tensor) -> Tensor:
+        hidden, last = self.body[:-1], self.body[-1]
+        for convolution, activation, (gamma, beta) in zip(
+            hidden[::2], hidden[1::2], self._modulations(guidance), strict=True
+        ):
+            blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
+        return last(blocks)
+
+    def _modulations(self, guidance: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return gamma and beta, (B, width, 1, 1), of each hidden convolution."""
         if guidance.dim() != 2 or guidance.shape[1] != self.guidance_features:
             raise ValueError(
                 f'guidance must be (B, {self.guidance_features}), got {tuple(guidance.shape)}'
@@ -154,11 +178,5 @@ class Student(nn.Module):
                 else 'a student without guidance_features takes no guidance'
             )
         modulation = self.film(unit_rms(guidance)) * guidance.any(dim=1, keepdim=True)
-        hidden, last = self.body[:-1], self.body[-1]
-        modulations = modulation[..., None, None].chunk(len(hidden) // 2, 1)
-        for convolution, activation, modulation in zip(
-            hidden[::2], hidden[1::2], modulations, strict=True
-        ):
-            gamma, beta = modulation.chunk(2, 1)
-            blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
-        return last(blocks)
+        each = modulation[..., None, None].chunk(len(self.body) // 2, 1)
+        return [one.chunk(2, 1) for one in each]

@@ -11,13 +11,15 @@ from ir_vis_fusion.node.declaration import (
     declare_settings,
     warn_of_unknown_overrides,
 )
-from ir_vis_fusion.node.diagnostics import FrameSnapshot, Snapshot
+from ir_vis_fusion.node.freshness import Freshness
 from ir_vis_fusion.node.inputs import image_topic, ImageInput
+from ir_vis_fusion.node.ladder import Ladder
 from ir_vis_fusion.node.messages import stamp_ns
 from ir_vis_fusion.node.outputs import CameraInfoOutput, Outputs
 from ir_vis_fusion.node.pairing import Pairing
 from ir_vis_fusion.node.pipeline import Pipeline
 from ir_vis_fusion.node.reporter import StatusReporter
+from ir_vis_fusion.node.snapshot import FrameSnapshot, Snapshot
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.types import GuidanceState, Role
 from rcl_interfaces.msg import SetParametersResult
@@ -128,9 +130,16 @@ class FusionNode(LifecycleNode):
     def on_activate(self) -> None:
         """Warm the network up, subscribe and begin to count."""
         self._predictor.warm_up(*_WARM_UP_SIZE)
-        self._pairing = Pairing(self.settings.sync)
+        sync = self.settings.sync
+        ladder = Ladder(self.settings.ladder, hold=sync.mode == 'hold_thermal')
+        self._pairing = Pairing(sync, ladder)
         self._pipeline = Pipeline(
-            self, self._predictor, self._outputs, lambda: self._frame_settings
+            self,
+            self._predictor,
+            self._outputs,
+            ladder,
+            Freshness(self.settings.max_age_ms, sync.jump_back_ms),
+            lambda: self._frame_settings,
         )
         self._reporter.start_anew()
         self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
@@ -183,8 +192,9 @@ class FusionNode(LifecycleNode):
             camera.watch()
 
     def _receive(self, role: Role, message: Any) -> None:
-        for pair in self._pairing.add(role, stamp_ns(message.header.stamp), message):
-            self._pipeline.put(pair)
+        at_ns, fusing = stamp_ns(message.header.stamp), self._frame_settings.enable
+        for job in self._pairing.add(role, at_ns, message, fusing):
+            self._pipeline.put(job)
 
     def _reset(self, clock_jumped: bool = False) -> None:
         """Forget what belongs to an earlier time; the worker sees it by the generation."""

@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from ir_vis_fusion.node.declaration import checked_overrides
-from ir_vis_fusion.node.diagnostics import InputSnapshot
 from ir_vis_fusion.node.messages import TRANSPORTS
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.node.snapshot import InputSnapshot
 from ir_vis_fusion.types import Role
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy

@@ -27,7 +27,7 @@ class SideOutput:
     def deactivate(self) -> None:
         """Unsubscribe; publish is not called any more."""
 
-    def publish(self, fused: FusedFrame, frames: FramePair, header: Header) -> None:
+    def publish(self, fused: FusedFrame, frames: FramePair | None, header: Header) -> None:
         """
         Publish what belongs to a fused frame.
 
@@ -36,7 +36,7 @@ class SideOutput:
         fused
             What the predictor gave; its image was published just now.
         frames
-            What it was made from.
+            What it was made from; None where one of the two was missing or could not be decoded.
         header
             The header under which it was published: the visible image's.
 
@@ -86,7 +86,7 @@ class CameraInfoOutput(SideOutput):
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def publish(self, fused: FusedFrame, frames: FramePair, header: Header) -> None:
+    def publish(self, fused: FusedFrame, frames: FramePair | None, header: Header) -> None:
         """Publish nothing before a calibration is known."""
         if self._latest is not None:
             height, width = fused.image.shape[:2]
@@ -130,7 +130,7 @@ class Outputs:
         for output in self._side_outputs:
             output.deactivate()
 
-    def publish(self, fused: FusedFrame, frames: FramePair, header: Header) -> None:
+    def publish(self, fused: FusedFrame, frames: FramePair | None, header: Header) -> None:
         """Publish a frame; from the worker's thread."""
         self._publisher.publish(image_from(fused, header))
         for output in self._side_outputs:

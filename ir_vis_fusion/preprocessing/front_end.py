@@ -7,10 +7,10 @@ In this order: rows of telemetry off, calibrations (FFC) found, units and range 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ir_vis_fusion.config import ThermalSettings, WindowSettings
+from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.ffc import FfcDetector
 from ir_vis_fusion.preprocessing.telemetry import TelemetryCrop
-from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, NO_WINDOW, ThermalNormalizer
+from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, ThermalNormalizer
 from ir_vis_fusion.preprocessing.units import Units
 from ir_vis_fusion.types import Frame, ThermalReport, ThermalState
 import numpy as np
@@ -30,6 +30,12 @@ class ThermalImage:
     raw: torch.Tensor
     state: ThermalState
     usable: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        height, width = self.ir.shape
+        return width, height
 
 
 class ThermalFrontEnd:
@@ -68,9 +74,9 @@ class ThermalFrontEnd:
         """Take what the camera's telemetry says of a calibration; from any thread."""
         self._ffc.tell(calibrating)
 
-    def look(self, frame: Frame, window: WindowSettings = NO_WINDOW) -> ThermalImage:
+    def look(self, frame: Frame, window_c: tuple[float, float] | None = None) -> ThermalImage:
         """
-        Take the next frame; ``window`` is a fixed range.
+        Take the next frame; ``window_c`` is a fixed range [°C].
 
         Raises
         ------
@@ -83,7 +89,7 @@ class ThermalFrontEnd:
         state = self._ffc.update(frame)
         raw = self._upload(frame.image)
         live = state is ThermalState.LIVE
-        ir = self._normalizer.normalize(raw, frame.stamp_ns, not live, window)
+        ir = self._normalizer.normalize(raw, frame.stamp_ns, not live, window_c)
         if self._settings.ffc_policy != 'hold':
             return ThermalImage(ir, raw, state, live)
         if live:

@@ -1,12 +1,13 @@
 """What a thermal camera tells besides the picture: temperatures, hot regions, a view to check."""
 
-from collections.abc import Callable, Set
+from collections.abc import Set
 from dataclasses import dataclass
 import math
 
-from ir_vis_fusion.config import FrameSettings, HotMaskSettings
+from ir_vis_fusion.config import HotMaskSettings
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.units import Units, ZERO_C
+from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import PixelEncoding, SideProduct
 import numpy as np
 import torch
@@ -17,11 +18,24 @@ _LARGEST = 65535
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Visible and fused image, (H, W, 3) uint8 on one device, in one order of colours."""
+    """
+    What a frame was made of besides the thermal image, on one device.
+
+    ``visible`` and ``fused`` are (H, W, 3) uint8 in one order of colours; ``view`` is how the
+    visible camera sees the thermal image, None: as its own.
+    """
 
     visible: torch.Tensor
     fused: torch.Tensor
     encoding: PixelEncoding
+    view: View | None
+
+    def register(self, image: torch.Tensor) -> torch.Tensor:
+        """Return a thermal image (H', W') float32 in the visible view, NaN outside its own."""
+        registered = register(image, tuple(self.visible.shape[:2]), self.view)
+        if self.view is None or self.view.mask is None:
+            return registered
+        return registered.masked_fill(self.view.mask == 0, math.nan)
 
 
 def make_side_products(
@@ -29,27 +43,21 @@ def make_side_products(
     thermal: ThermalImage,
     pictures: Pictures,
     front_end: ThermalFrontEnd,
-    register: Callable[[torch.Tensor, tuple[int, int]], torch.Tensor],
-    settings: FrameSettings,
+    settings: HotMaskSettings,
 ) -> dict[str, np.ndarray]:
-    """
-    Return what is wanted, by the field of FusedFrame, on the CPU.
-
-    ``register`` brings an image (H', W') into the visible view of a size (H, W), NaN where the
-    thermal camera does not see.
-    """
-    products, size = {}, tuple(pictures.visible.shape[:2])
+    """Return what is wanted, by the field of FusedFrame, on the CPU."""
+    products = {}
     if wanted & {SideProduct.THERMAL_REGISTERED, SideProduct.HOT_MASK}:
         measured, units = front_end.measure(thermal)
-        registered = register(measured, size)
+        registered = pictures.register(measured)
         if SideProduct.THERMAL_REGISTERED in wanted:
             products['thermal_registered'] = as_counts(registered)
         if SideProduct.HOT_MASK in wanted:
             least_span = front_end.least_span(thermal)
-            threshold = hot_threshold(measured, units, settings.hot_mask, least_span)
+            threshold = hot_threshold(measured, units, settings, least_span)
             products['hot_mask'] = hot_mask(registered, threshold)
     if SideProduct.SIDE_BY_SIDE in wanted:
-        products['side_by_side'] = side_by_side(register(thermal.ir, size), pictures)
+        products['side_by_side'] = side_by_side(pictures.register(thermal.ir), pictures)
     return {name: product.cpu().numpy() for name, product in products.items()}
 
 

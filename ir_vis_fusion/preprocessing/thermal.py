@@ -11,7 +11,7 @@ it.
 
 import math
 
-from ir_vis_fusion.config import ThermalSettings, WindowSettings
+from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.equalization import Equalizer
 from ir_vis_fusion.preprocessing.units import Units, UnitsFinder, ZERO_C
 import torch
@@ -25,7 +25,6 @@ MIN_SPAN_8BIT = 32.0
 # so neither noise nor small things that move shift the grey of all others. On real video this
 # takes away a third to all of the flicker that is left after smoothing.
 _DEAD_BAND = 0.04
-NO_WINDOW = WindowSettings()
 _CENTIKELVIN = Units('centikelvin', 0.01, 0.0, '')
 _CLAHE_TILES = (6, 8)
 
@@ -76,7 +75,7 @@ class ThermalNormalizer:
         image: torch.Tensor,
         stamp_ns: int,
         frozen: bool = False,
-        window: WindowSettings = NO_WINDOW,
+        window_c: tuple[float, float] | None = None,
     ) -> torch.Tensor:
         """
         Map a thermal image to (H, W) float32 in [0, 1]; pixels that are not finite become 0.
@@ -94,8 +93,8 @@ class ThermalNormalizer:
         frozen
             The image shows no scene (a shutter calibration): it is mapped with the range that
             is there, which does not change.
-        window
-            A fixed range in place of the one that follows, where units are known.
+        window_c
+            A fixed range [°C] in place of the one that follows, where units are known.
 
         """
         if self._format != (image.dtype, image.shape):
@@ -114,7 +113,7 @@ class ThermalNormalizer:
             current = self._follow(self._measure(levels), elapsed_s, least)
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
-        low, span = self._ends(current, units, window)
+        low, span = self._ends(current, units, window_c)
         result = levels.sub_(low).div_(span)
         if image.dtype == torch.float32:
             result.nan_to_num_(nan=0.0)
@@ -184,12 +183,12 @@ class ThermalNormalizer:
         return torch.where(self._range.isnan(), measured, followed)
 
     def _ends(
-        self, current: torch.Tensor, units: Units, window: WindowSettings
+        self, current: torch.Tensor, units: Units, window_c: tuple[float, float] | None
     ) -> tuple[torch.Tensor | float, torch.Tensor | float]:
         """Return low end and span: the window's, or widened about the middle to the minimum."""
         meaning = self._meaning(units)
-        if window.is_set and meaning.scale is not None:
-            low, high = (meaning.value(end + ZERO_C) for end in (window.low_c, window.high_c))
+        if window_c and meaning.scale is not None:
+            low, high = (meaning.value(end + ZERO_C) for end in window_c)
             return low, high - low
         span = (current[1] - current[0]).clamp(min=self._least_span(meaning))
         return (current.sum() - span) / 2, span

@@ -1,6 +1,6 @@
 """One camera's frames: telemetry, calibrations and their policies, units and range together."""
 
-from ir_vis_fusion.config import ThermalSettings, WindowSettings
+from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd
 from ir_vis_fusion.types import Frame, PixelEncoding, ThermalState
 import numpy as np
@@ -113,7 +113,7 @@ def test_false_colour_is_reported_while_it_comes():
 
 def test_a_window_in_celsius_makes_the_same_grey_of_the_same_temperature():
     front_end = ThermalFrontEnd(ThermalSettings(units='centikelvin'))
-    window = WindowSettings(low_c=0.0, high_c=40.0)
+    window = (0.0, 40.0)
     for ms, high in ((0, 29_400), (33, 33_000)):
         thermal = frame(0, ms, high=high)
         thermal.image[5, 5] = 27_315 + 3_000
@@ -137,7 +137,7 @@ def test_all_units_give_the_same_temperatures_and_the_same_picture(units, factor
     numbers = (numbers.round() if dtype == np.uint16 else numbers).astype(dtype)
     kind = PixelEncoding.MONO16 if dtype == np.uint16 else PixelEncoding.FLOAT32
     front_end = ThermalFrontEnd(ThermalSettings(units=units))
-    image = front_end.look(Frame(numbers, kind, 1), WindowSettings(low_c=10.0, high_c=40.0))
+    image = front_end.look(Frame(numbers, kind, 1), (10.0, 40.0))
     measured, meaning = front_end.measure(image)
     assert meaning.name == 'centikelvin'
     np.testing.assert_allclose(measured.numpy() / 100, kelvin, atol=0.051)
