@@ -188,8 +188,9 @@ class FusionNode(LifecycleNode):
         self._outputs = self._camera_info = None
 
     def _watch_inputs(self) -> None:
+        wanted = not self.settings.lazy or (self._inputs and self._outputs.listeners() > 0)
         for camera in self._inputs:
-            camera.watch()
+            camera.watch(wanted)
 
     def _receive(self, role: Role, message: Any) -> None:
         at_ns, fusing = stamp_ns(message.header.stamp), self._frame_settings.enable
@@ -239,4 +240,6 @@ class FusionNode(LifecycleNode):
             dropped=self._pipeline.dropped if self._pipeline else 0,
             camera_info=self._camera_info.calibration if self._camera_info else 'none',
             guidance=self._predictor.guidance_state() if self._predictor else GuidanceState(),
+            device=str(self._predictor.device) if self._predictor else '',
+            model_sha256=self._predictor.network.sha256 if self._predictor else '',
         )

@@ -11,7 +11,13 @@ from ir_vis_fusion.types import GuidanceState, Mode, Role, ThermalState
 
 @dataclass(frozen=True)
 class InputSnapshot:
-    """What is known of one input; ``silent_s`` is None before the first message."""
+    """
+    What is known of one input; ``silent_s`` is None before the first message.
+
+    ``image`` is size and encoding of the last one, ``age_ms`` the median time from stamp to
+    arrival, None where the stamps are of another clock; ``lost`` counts images that the rhythm
+    of the stamps lets miss; ``paused``: not subscribed, as nobody listens to the node.
+    """
 
     role: Role
     topic: str
@@ -20,6 +26,12 @@ class InputSnapshot:
     silent_s: float | None
     incompatible_qos: int
     fault: str = ''
+    type: str = ''
+    image: str = ''
+    rate_hz: float | None = None
+    age_ms: float | None = None
+    lost: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,8 @@ class Snapshot:
     dropped: int = 0
     camera_info: str = 'none'
     guidance: GuidanceState = GuidanceState()
+    device: str = ''
+    model_sha256: str = ''
 
     @property
     def mode(self) -> Mode:

@@ -36,6 +36,7 @@ class FakePredictor:
 
     device = 'nothing'
     guidance_note = ''
+    network = SimpleNamespace(sha256='0123456789abcdef')
 
     def __init__(self, settings: Any, background: bool = False) -> None:
         self.settings = settings
