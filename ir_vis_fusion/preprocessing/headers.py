@@ -55,8 +55,8 @@ def check_header(header: Header, data: bytes) -> None:
     if not header.holds:
         raise EncodingError(
             'truncated',
-            f'{header.kind} image claims {header.width}x{header.height} pixels, more than its '
-            f'{len(data)} bytes can hold',
+            f'{header.kind} image of {header.width}x{header.height} claims to hold more than its '
+            f'{len(data)} bytes can',
         )
     if header.kind == 'JPEG' and (scans := data.count(b'\xff\xda')) > MAX_JPEG_SCANS:
         raise EncodingError(
@@ -86,7 +86,19 @@ def _png(data: bytes) -> Header | None:
         return None
     # Each row begins with the number of its filter.
     row_bytes = 1 + (width * depth * _PNG_SAMPLES[color] + 7) // 8
-    return Header('PNG', height, width, height * row_bytes <= MAX_DEFLATE_RATIO * len(data))
+    holds = height * row_bytes <= MAX_DEFLATE_RATIO * len(data) and _png_chunks_end(data)
+    return Header('PNG', height, width, holds)
+
+
+def _png_chunks_end(data: bytes) -> bool:
+    """Say whether each chunk is as long as it claims: OpenCV 5 makes room for the claim first."""
+    at = 8
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from('>I4s', data, at)
+        at += 12 + length
+        if kind == b'IEND':
+            break
+    return at <= len(data)
 
 
 def _jpeg(data: bytes) -> Header | None:
