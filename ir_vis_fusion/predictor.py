@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ir_vis_fusion.backends.chooser import load_backend
 from ir_vis_fusion.backends.device import select_device
+from ir_vis_fusion.backends.half_size import HalfSize
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
@@ -157,6 +158,10 @@ class FusionPredictor:
         if self._guide is not None:
             self._guide.close()
 
+    def halve(self) -> None:
+        """Run the network at half size from now on, for want of memory."""
+        self._backend = HalfSize(self._backend)
+
     def warm_up(self, height: int, width: int) -> None:
         """Fuse one pair of that size, so that the first real one is not the slow one."""
         # Not flat: a shutter would not be fused.
@@ -219,15 +224,8 @@ class FusionPredictor:
         view = self._registration.view(*sizes, frame_settings.registration.distance_m)
         ir = register(self._normalize(frame, state), (height, width), view)
         grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
-        return FusedFrame(
-            image=np.repeat(grey[..., None], 3, axis=2),
-            encoding=self._encoding,
-            stamp_ns=frame.stamp_ns,
-            frame_id=frame.frame_id,
-            offset_ns=0,
-            thermal_state=state,
-            mode=Mode.THERMAL_ONLY,
-        )
+        image, mode = np.repeat(grey[..., None], 3, axis=2), Mode.THERMAL_ONLY
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, state, mode)
 
     def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:
         """Return the thermal image in its own size, (H', W') float32 in [0, 1]."""

@@ -87,7 +87,7 @@ class Guide:
         self._in_force = GuidanceState.in_force
         self._seen: Sight | None = None
         self._refresher = (
-            Refresher(self._look, settings.period_s, device)
+            Refresher(self._look, settings.period_s, device, settings.max_age_s)
             if background and self._tower is not None
             else None
         )

@@ -72,9 +72,12 @@ def _inference(now: Snapshot) -> Mapping[str, object]:
     frames = now.frames
     return {
         'mode': now.mode.value,
-        'model': now.settings.model,
-        'model_sha256': now.model_sha256[:_DIGITS],
-        'device': now.device,
+        'model': now.model.name,
+        'model_sha256': now.model.sha256[:_DIGITS],
+        'model_loading': now.model.loading,
+        'model_fault': now.model.fault,
+        'device': now.model.device,
+        'recovery': now.model.recovery,
         'published': sum(frames.published.values()),
         **{f'published_{mode.value}': frames.published.get(mode, 0) for mode in MODES},
         'failed': sum(frames.failures.values()),

@@ -53,6 +53,7 @@ def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
         *_mode(now),
         *_frames(now, before),
         *_guidance(now),
+        *_model(now, before),
     ]
     return sorted(problems, key=lambda problem: -problem.level)
 
@@ -189,5 +190,15 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
 
 def _guidance(now: Snapshot) -> Iterator[Problem]:
     if now.guidance.fault:
-        text = f'CLIP fails, what it saw before stays: {now.guidance.fault}'
+        known = now.guidance.age_s is not None
+        seen = 'what it saw before stays' if known else 'the network runs without'
+        text = f'CLIP fails, {seen}: {now.guidance.fault}'
         yield Problem('guidance', Level.WARN, text)
+
+
+def _model(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
+    if now.model.fault and now.model.fault != before.model.fault:
+        text = f'{now.model.fault}; the model in force stays'
+        yield Problem('model', Level.ERROR, text)
+    if now.model.recovery:
+        yield Problem('recovery', Level.WARN, f'the network runs {now.model.recovery}')

@@ -13,7 +13,7 @@ def self_check(now: Snapshot) -> str:
     rows = [_input(side) for side in now.inputs]
     rows += [
         ('calibration', f'visible camera_info: {now.camera_info}'),
-        ('model', f'{now.settings.model}, SHA-256 {now.model_sha256[:12]}…, on {now.device}'),
+        ('model', f'{now.model.name}, SHA-256 {now.model.sha256[:12]}…, on {now.model.device}'),
         ('expected', f'{percentile(now.frames.processing_ms, 50):.0f} ms a frame'),
     ]
     width = max(len(name) for name, _ in rows)

@@ -57,6 +57,23 @@ class FrameSnapshot:
 
 
 @dataclass(frozen=True)
+class ModelSnapshot:
+    """
+    Which network fuses, and where.
+
+    ``loading`` is the name of the one that will; ``recovery`` says what was done after a failure
+    of the device, and after which; ``fault`` why the last replacement is not in force.
+    """
+
+    name: str = ''
+    sha256: str = ''
+    device: str = ''
+    loading: str = ''
+    recovery: str = ''
+    fault: str = ''
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that a status is made from."""
 
@@ -69,8 +86,7 @@ class Snapshot:
     dropped: int = 0
     camera_info: str = 'none'
     guidance: GuidanceState = GuidanceState()
-    device: str = ''
-    model_sha256: str = ''
+    model: ModelSnapshot = ModelSnapshot()
 
     @property
     def mode(self) -> Mode:

@@ -8,7 +8,7 @@ from ir_vis_fusion.node.diagnostics import by_part, key_values, PARTS, percentil
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.node.problems import assess, Level
 from ir_vis_fusion.node.self_check import self_check
-from ir_vis_fusion.node.snapshot import FrameSnapshot, InputSnapshot, Snapshot
+from ir_vis_fusion.node.snapshot import FrameSnapshot, InputSnapshot, ModelSnapshot, Snapshot
 from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.synchronization import SynchronizerCounters
 from ir_vis_fusion.types import FusedFrame, GuidanceState, Mode, PixelEncoding, Role, ThermalState
@@ -111,6 +111,8 @@ def test_a_failure_of_clip_is_told_while_it_lasts() -> None:
 
     expected = 'CLIP fails, what it saw before stays: RuntimeError: out of memory'
     assert texts(now) == texts(now, now) == expected
+    nothing = dataclasses.replace(now, guidance=dataclasses.replace(guidance, age_s=None))
+    assert texts(nothing).startswith('CLIP fails, the network runs without: RuntimeError')
     well = dataclasses.replace(now, guidance=dataclasses.replace(guidance, fault=''))
     assert assess(well, now) == []
     values = key_values(now, BEFORE)
@@ -232,6 +234,16 @@ def test_percentiles_are_nearest_rank() -> None:
     assert percentile([], 95) is None
 
 
+def test_a_model_that_could_not_be_loaded_is_told_once_and_a_recovery_while_it_lasts() -> None:
+    model = ModelSnapshot('student', recovery='at half size after no memory', fault='m is damaged')
+    now = dataclasses.replace(GOOD, model=model)
+
+    assert texts(now) == (
+        'm is damaged; the model in force stays; the network runs at half size after no memory'
+    )
+    assert texts(now, now) == 'the network runs at half size after no memory'
+
+
 def test_losses_are_named_from_a_tenth_on() -> None:
     lossy = (camera(Role.THERMAL, lost=5), camera(Role.VISIBLE, lost=2))
     now = dataclasses.replace(GOOD, inputs=lossy)
@@ -292,9 +304,8 @@ def test_the_table_of_the_self_check_waits_for_a_fused_pair_and_both_rates() -> 
         )
     )
     frames = dataclasses.replace(GOOD.frames, processing_ms=(11.0, 12.0, 13.0))
-    ready = dataclasses.replace(
-        GOOD, inputs=known, frames=frames, device='cpu', model_sha256='0123456789abcdef'
-    )
+    model = ModelSnapshot('student', '0123456789abcdef', 'cpu')
+    ready = dataclasses.replace(GOOD, inputs=known, frames=frames, model=model)
 
     assert self_check(dataclasses.replace(ready, inputs=CAMERAS)) == ''
     assert self_check(dataclasses.replace(ready, frames=FrameSnapshot())) == ''
