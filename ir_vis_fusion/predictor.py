@@ -17,8 +17,8 @@ from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
-from ir_vis_fusion.preprocessing.levels import blend, to_type
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
+from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
 from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
 from ir_vis_fusion.preprocessing.view import register, View
@@ -93,7 +93,7 @@ class FusionPredictor:
         self.lap: Callable[[str], None] = _nothing
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
-            torch.set_num_threads(settings.cpu_threads)
+            use_threads(settings.cpu_threads)
         exact = settings.precision == 'float32'
         self._backend = load_backend(resolve(settings.model), self.device, exact)
         self._normalizer = ThermalNormalizer(settings.thermal)
@@ -291,5 +291,5 @@ class FusionPredictor:
 
     def _download(self, image: torch.Tensor, encoding: PixelEncoding) -> np.ndarray:
         if encoding is not self._encoding:
-            image = image.flip(-1)
+            image = swap_colors(image)
         return image.contiguous().cpu().numpy()
