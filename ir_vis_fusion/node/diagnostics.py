@@ -14,7 +14,7 @@ from ir_vis_fusion.types import Mode
 PARTS = ('inputs', 'synchronizer', 'thermal', 'inference')
 MODES = (Mode.FUSED, Mode.VISIBLE_ONLY, Mode.THERMAL_ONLY)
 # Why a frame was not published: too old, not later than the last one, a thermal image alone that
-# shows no scene.
+# shows no scene, or any frame then where thermal.ffc_policy says so.
 DROPS = ('stale', 'out_of_order', 'frozen')
 # Of the SHA-256 of the weights; what `ivf models` shows begins with the same.
 _DIGITS = 12
@@ -32,7 +32,7 @@ def by_part(now: Snapshot, before: Snapshot) -> dict[str, dict[str, str]]:
     parts = {
         'inputs': _inputs(now),
         'synchronizer': _synchronizer(now, before),
-        'thermal': {'thermal_state': now.frames.thermal_state.value},
+        'thermal': _thermal(now),
         'inference': _inference(now),
     }
     return {
@@ -65,6 +65,20 @@ def _synchronizer(now: Snapshot, before: Snapshot) -> Mapping[str, object]:
         'measured_offset_ms': unmatched_offset_ms(now, before),
         'dropped_busy': now.dropped,
         **drops,
+    }
+
+
+def _thermal(now: Snapshot) -> Mapping[str, object]:
+    report, unit = now.thermal, 'c' if now.thermal.celsius else 'counts'
+    return {
+        'thermal_state': now.frames.thermal_state.value,
+        'thermal_units': report.units,
+        'thermal_units_why': report.units_why,
+        f'thermal_low_{unit}': report.low,
+        f'thermal_high_{unit}': report.high,
+        'thermal_cropped_rows': report.cropped_rows,
+        'thermal_false_color': report.false_color,
+        'ffc_events': report.ffc_events,
     }
 
 

@@ -1,16 +1,17 @@
 """The predictor of a node that must not stop: ROS-free."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 import dataclasses
 from dataclasses import dataclass
 import threading
+from typing import Any
 
 from ir_vis_fusion.config import FrameSettings
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.node.snapshot import ModelSnapshot
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.types import Frame, FramePair, FusedFrame
+from ir_vis_fusion.types import Frame, FramePair, FusedFrame, SideProduct
 from ir_vis_fusion.worker import Worker
 import torch
 
@@ -116,15 +117,20 @@ class LivePredictor:
         """Forget what was learnt from earlier frames."""
         self._current.reset()
 
-    def predict(self, frames: FramePair, settings: FrameSettings) -> FusedFrame:
+    def predict(
+        self,
+        frames: FramePair,
+        settings: FrameSettings,
+        wanted: Set[SideProduct] = frozenset(),
+    ) -> FusedFrame:
         """Fuse a pair with the newest predictor, and by whatever means there are."""
         self._take_next()
         self._size = frames.visible.image.shape[:2]
-        outcome = self._attempt(frames, settings)
+        outcome = self._attempt(frames, settings, wanted)
         if isinstance(outcome, FusedFrame):
             return outcome
         if not self._pending and str(self._current.device) != 'cpu':
-            outcome = self._recover(outcome, frames, settings)
+            outcome = self._recover(outcome, frames, settings, wanted)
         if isinstance(outcome, FusedFrame):
             return outcome
         raise outcome
@@ -140,6 +146,10 @@ class LivePredictor:
         self._take_next()
         return self._current.thermal_only(frame, height, width, settings)
 
+    def tell_calibrating(self, calibrating: bool) -> None:
+        """Take what the thermal camera's telemetry says of a calibration."""
+        self._current.tell_calibrating(calibrating)
+
     def close(self) -> None:
         """End all threads."""
         self._builder.close()
@@ -147,16 +157,14 @@ class LivePredictor:
             self._next[1].close()
         self._current.close()
 
-    def _attempt(self, frames: FramePair, settings: FrameSettings) -> FusedFrame | Exception:
+    def _attempt(self, *what: Any) -> FusedFrame | Exception:
         try:
-            return self._current.predict(frames, settings)
+            return self._current.predict(*what)
         except Exception as error:  # noqa: BLE001 - what it is decides what is done
             # The traceback would hold the tensors for which there was no memory.
             return error.with_traceback(None)
 
-    def _recover(
-        self, error: Exception, frames: FramePair, settings: FrameSettings
-    ) -> FusedFrame | Exception:
+    def _recover(self, error: Exception, *what: Any) -> FusedFrame | Exception:
         why = f'{type(error).__name__}: {error}'.partition('\n')[0]
         if _is_out_of_memory(error):
             for halve in (False, True):
@@ -166,7 +174,7 @@ class LivePredictor:
                     self._current.halve()
                     self._halved, self._recovery = True, f'at half size after {why}'
                 torch.cuda.empty_cache()
-                outcome = self._attempt(frames, settings)
+                outcome = self._attempt(*what)
                 if isinstance(outcome, FusedFrame) or not _is_out_of_memory(outcome):
                     return outcome
             self._request(_Request(dataclasses.replace(self._wanted, device='cpu'), why))

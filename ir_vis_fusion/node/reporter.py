@@ -8,6 +8,7 @@ from ir_vis_fusion.node.messages import status_from
 from ir_vis_fusion.node.problems import assess, Level, Problem
 from ir_vis_fusion.node.self_check import self_check
 from ir_vis_fusion.node.snapshot import Snapshot
+from ir_vis_fusion.types import ThermalReport
 from rclpy.node import Node
 
 
@@ -26,6 +27,7 @@ class StatusReporter:
         self._before: Snapshot | None = None
         self._checked = False
         self._known: dict[str, Level] = {}
+        self._units = ''
         self._status = node.create_publisher(DiagnosticStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
 
@@ -35,6 +37,7 @@ class StatusReporter:
         before, self._before = self._before or now, now
         problems = assess(now, before)
         self._log(problems, now.state == 'active')
+        self._log_units(now.thermal)
 
         if not self._checked and (table := self_check(now)):
             self._checked = True
@@ -54,6 +57,13 @@ class StatusReporter:
     def start_anew(self) -> None:
         """Forget the last report, as the counters begin at 0 again."""
         self._before, self._checked = None, False
+
+    def _log_units(self, thermal: ThermalReport) -> None:
+        """Say once what the thermal numbers were taken for."""
+        if thermal.units not in ('', self._units):
+            text = f'thermal image: units are {thermal.units}, {thermal.units_why}'
+            self._node.get_logger().info(f'{text}; thermal.units pins them')
+            self._units = thermal.units
 
     def _log(self, problems: Sequence[Problem], active: bool) -> None:
         logger = self._node.get_logger()

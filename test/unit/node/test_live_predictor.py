@@ -51,7 +51,7 @@ class Device:
         predictor.close = predictor.closed.set
         predictor.warm_up = lambda *size: predictor.warm_ups.append(size)
         predictor.check = self._check
-        predictor.predict = lambda pair, frame: self._predict(predictor)
+        predictor.predict = lambda *what: self._predict(predictor)
         self.made.append(predictor)
         return predictor
 
