@@ -8,7 +8,7 @@ from ir_vis_fusion.types import Mode
 
 MODES = (Mode.FUSED, Mode.VISIBLE_ONLY, Mode.THERMAL_ONLY)
 # Why a frame was not published: too old, not later than the last one, a thermal image alone that
-# shows no scene.
+# shows no scene, or any frame then where thermal.ffc_policy says so.
 DROPS = ('stale', 'out_of_order', 'frozen')
 
 
@@ -29,7 +29,7 @@ def key_values(now: Snapshot, before: Snapshot) -> dict[str, str]:
         }
     if now.sync is not None:
         values |= vars(now.sync)
-    frames = now.frames
+    frames, unit = now.frames, 'c' if now.thermal.celsius else 'counts'
     values |= {
         'published': sum(frames.published.values()),
         **{f'published_{mode.value}': frames.published.get(mode, 0) for mode in MODES},
@@ -44,6 +44,13 @@ def key_values(now: Snapshot, before: Snapshot) -> dict[str, str]:
         'processing_p95_ms': percentile(frames.processing_ms, 95),
         'measured_offset_ms': unmatched_offset_ms(now, before),
         'thermal_state': frames.thermal_state.value,
+        'thermal_units': now.thermal.units,
+        'thermal_units_why': now.thermal.units_why,
+        f'thermal_low_{unit}': now.thermal.low,
+        f'thermal_high_{unit}': now.thermal.high,
+        'thermal_cropped_rows': now.thermal.cropped_rows,
+        'thermal_false_color': now.thermal.false_color,
+        'ffc_events': now.thermal.ffc_events,
         'camera_info': now.camera_info,
         'guidance': now.guidance.in_force,
         'guidance_age_s': now.guidance.age_s,

@@ -11,6 +11,7 @@ from ir_vis_fusion.node.declaration import (
     declare_settings,
     warn_of_unknown_overrides,
 )
+from ir_vis_fusion.node.ffc_telemetry import FfcTelemetry
 from ir_vis_fusion.node.freshness import Freshness
 from ir_vis_fusion.node.inputs import image_topic, ImageInput
 from ir_vis_fusion.node.ladder import Ladder
@@ -19,9 +20,10 @@ from ir_vis_fusion.node.outputs import CameraInfoOutput, Outputs
 from ir_vis_fusion.node.pairing import Pairing
 from ir_vis_fusion.node.pipeline import Pipeline
 from ir_vis_fusion.node.reporter import StatusReporter
+from ir_vis_fusion.node.side_outputs import ThermalOutputs
 from ir_vis_fusion.node.snapshot import FrameSnapshot, Snapshot
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.types import GuidanceState, Role
+from ir_vis_fusion.types import GuidanceState, Role, ThermalReport
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -86,6 +88,7 @@ class FusionNode(LifecycleNode):
         self._inputs: list[ImageInput] = []
         self._outputs: Outputs | None = None
         self._camera_info: CameraInfoOutput | None = None
+        self._telemetry: FfcTelemetry | None = None
         self._state = 'unconfigured'
         self._reporter = StatusReporter(self, self._take_snapshot)
         self.add_on_set_parameters_callback(self._change_parameters)
@@ -121,6 +124,7 @@ class FusionNode(LifecycleNode):
         self._outputs = Outputs(self)
         self._camera_info = CameraInfoOutput(self, image_topic(self, Role.VISIBLE))
         self._outputs.add(self._camera_info)
+        self._outputs.add(ThermalOutputs(self))
         self._state = 'inactive'
         self.get_logger().info(f'{self.settings.model} runs on {self._predictor.device}')
         if self._predictor.guidance_note:
@@ -144,6 +148,8 @@ class FusionNode(LifecycleNode):
         self._reporter.start_anew()
         self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
         self._outputs.activate()
+        if topic := self.settings.thermal.ffc_topic:
+            self._telemetry = FfcTelemetry(self, topic, self._predictor.tell_calibrating)
         self._watch_inputs()
         expected = [name for camera in self._inputs for name in camera.overrides]
         warn_of_unknown_overrides(self, expected)
@@ -173,6 +179,9 @@ class FusionNode(LifecycleNode):
         for camera in self._inputs:
             camera.close()
         self._inputs = []
+        if self._telemetry is not None:
+            self._telemetry.close()
+            self._telemetry = None
         if self._outputs is not None:
             self._outputs.deactivate()
         if self._pipeline is not None:
@@ -239,4 +248,5 @@ class FusionNode(LifecycleNode):
             dropped=self._pipeline.dropped if self._pipeline else 0,
             camera_info=self._camera_info.calibration if self._camera_info else 'none',
             guidance=self._predictor.guidance_state() if self._predictor else GuidanceState(),
+            thermal=self._predictor.thermal_report() if self._predictor else ThermalReport(),
         )

@@ -84,12 +84,17 @@ def cv_bridge() -> ModuleType | None:
 
 def image_from(fused: FusedFrame, header: Header) -> Image:
     """Turn a fused frame into a message with the header of the visible image."""
-    pixels = np.ascontiguousarray(fused.image)
+    return image_of(fused.image, fused.encoding.value, header)
+
+
+def image_of(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """Turn (H, W) or (H, W, 3) pixels, which the encoding describes, into a message."""
+    pixels = np.ascontiguousarray(pixels)
     message = Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
-        encoding=fused.encoding.value,
+        encoding=encoding,
         is_bigendian=0,
         step=pixels.strides[0],
     )

@@ -19,6 +19,7 @@ from ir_vis_fusion.config import (
     setting,
     Settings,
     SynchronizerSettings,
+    ThermalSettings,
     unflatten,
 )
 
@@ -102,7 +103,8 @@ class LadderSettings(Settings):
 class NodeSettings(FrameSettings, PredictorSettings):
     """Everything that can be set on the node."""
 
-    # Both bases have a group of this name; this one holds the other.
+    # Both bases have groups of these names; these hold the others.
+    thermal: ThermalSettings = group(ThermalSettings)
     registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     ladder: LadderSettings = group(LadderSettings)

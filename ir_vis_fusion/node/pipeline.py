@@ -130,10 +130,14 @@ class Pipeline:
             return self._thermal_only(thermal) or self._predictor.visible_only(visible)
         settings = self._frame_settings()
         try:
-            fused = self._predictor.predict(FramePair(thermal, visible, job.offset_ns), settings)
+            frames = FramePair(thermal, visible, job.offset_ns)
+            fused = self._predictor.predict(frames, settings, self._outputs.wanted)
         except Exception as error:  # noqa: BLE001 - the visible image needs no network
             self._fail('fusion', error)
             return self._predictor.visible_only(visible)
+        if fused.mode is Mode.NONE:
+            self.statistics.add_dropped('frozen')
+            return None
         if fused.mode is Mode.VISIBLE_ONLY and settings.enable:
             self._ladder.fail_thermal()
         return fused

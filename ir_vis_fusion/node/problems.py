@@ -151,6 +151,12 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
     if published and frames.thermal_state is not ThermalState.LIVE:
         text = f'thermal image is {frames.thermal_state.value}: shutter calibration, or it hangs'
         yield Problem('thermal_state', Level.WARN, text)
+    if now.thermal.false_color:
+        text = (
+            'thermal images come in the colours of a palette (false colour), of which luminance '
+            'is taken: warm is not always brighter, set the camera to white-hot or to 16 bits'
+        )
+        yield Problem('false_color', Level.WARN, text)
     if now.camera_info.startswith('uncalibrated'):
         text = f'visible camera_info is {now.camera_info}, passed on as it is'
         yield Problem('camera_info', Level.OK, text)

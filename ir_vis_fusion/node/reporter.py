@@ -7,6 +7,7 @@ from ir_vis_fusion.node.diagnostics import key_values
 from ir_vis_fusion.node.messages import status_from
 from ir_vis_fusion.node.problems import assess, Level, Problem
 from ir_vis_fusion.node.snapshot import Snapshot
+from ir_vis_fusion.types import ThermalReport
 from rclpy.node import Node
 
 
@@ -22,6 +23,7 @@ class StatusReporter:
         self._take_snapshot = take_snapshot
         self._before: Snapshot | None = None
         self._known: dict[str, Level] = {}
+        self._units = ''
         self._status = node.create_publisher(DiagnosticStatus, '~/status', 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
 
@@ -31,6 +33,7 @@ class StatusReporter:
         before, self._before = self._before or now, now
         problems = assess(now, before)
         self._log(problems, now.state == 'active')
+        self._log_units(now.thermal)
 
         level = max((problem.level for problem in problems), default=Level.OK)
         text = '; '.join(problem.text for problem in problems)
@@ -45,6 +48,13 @@ class StatusReporter:
     def start_anew(self) -> None:
         """Forget the last report, as the counters begin at 0 again."""
         self._before = None
+
+    def _log_units(self, thermal: ThermalReport) -> None:
+        """Say once what the thermal numbers were taken for."""
+        if thermal.units not in ('', self._units):
+            text = f'thermal image: units are {thermal.units}, {thermal.units_why}'
+            self._node.get_logger().info(f'{text}; thermal.units pins them')
+            self._units = thermal.units
 
     def _log(self, problems: Sequence[Problem], active: bool) -> None:
         logger = self._node.get_logger()

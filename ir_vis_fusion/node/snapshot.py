@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import GuidanceState, Mode, Role, ThermalState
+from ir_vis_fusion.types import GuidanceState, Mode, Role, ThermalReport, ThermalState
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Snapshot:
     dropped: int = 0
     camera_info: str = 'none'
     guidance: GuidanceState = GuidanceState()
+    thermal: ThermalReport = ThermalReport()
 
     @property
     def mode(self) -> Mode:

@@ -17,6 +17,7 @@ from ir_vis_fusion.types import (
     Mode,
     PixelEncoding,
     Role,
+    ThermalReport,
     ThermalState,
 )
 import numpy as np
@@ -48,6 +49,9 @@ class FakePredictor:
         self.warm_ups: list[tuple[int, int]] = []
         self.error: Exception | None = None
         self.thermal_state = ThermalState.LIVE
+        self.report = ThermalReport()
+        self.wanted: list[Any] = []
+        self.calibrating: list[bool] = []
 
     def warm_up(self, height: int, width: int) -> None:
         self.warm_ups.append((height, width))
@@ -65,8 +69,15 @@ class FakePredictor:
     def close(self) -> None:
         self.closed = True
 
-    def predict(self, pair: FramePair, frame_settings: Any) -> FusedFrame:
+    def thermal_report(self) -> ThermalReport:
+        return self.report
+
+    def tell_calibrating(self, calibrating: bool) -> None:
+        self.calibrating.append(calibrating)
+
+    def predict(self, pair: FramePair, frame_settings: Any, wanted: Any) -> FusedFrame:
         self.pairs.append(pair)
+        self.wanted.append(wanted)
         self.frame_settings.append(frame_settings)
         if self.error is not None:
             raise self.error
