@@ -312,7 +312,7 @@ FAULTS = (
     Fault('both stamps are of another clock', jump(-3600), '3600 s behind the clock', FUSED),
     Fault('time jumps back by 60 s', jump(-60), 'time jumped back 1 times', FUSED),
     Fault('time jumps forward by 5 s', jump(5), WELL, FUSED),
-    Fault('thermal camera calibrates itself (FFC)', frozen, 'thermal image is frozen', FUSED),
+    Fault('thermal camera calibrates itself (FFC)', frozen, 'thermal image is frozen', VISIBLE),
     Fault(
         'shutter is seen: all pixels are equal',
         each(thermal=uniform(29_500, T)),
