@@ -32,22 +32,23 @@ class Student(nn.Module):
         -> (B, 2 factor^2, H/factor, W/factor) -> depth 3x3 convolutions of `width` channels
         -> (B, 2 factor^2, H/factor, W/factor) -> pixel-shuffle -> w, r (B, 1, H, W)
 
-    Milliseconds a frame of 640x480 on two CPU cores (torch 2.14, float32, inference mode,
-    median of 40, the networks in turn), with glibc's allocator as it is and told to keep its
-    memory (MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184
-    MALLOC_TOP_PAD_=268435456):
+    Time of a frame of 640x480 on two CPU cores with AVX512-BF16 (torch 2.14, median of 20, the
+    networks in turn), in units of what OpenCV takes to convert its colours, blend and convert
+    back, which is 0.4 ms where nothing else runs: by ``backends/student_cpu.py`` in bfloat16 and
+    in float32, and by this module as it is. A width that is no multiple of 16 is padded to one.
 
-    =====  ======  =====  ==========  =======  ====
-    width  factor  depth  parameters  default  kept
-    =====  ======  =====  ==========  =======  ====
-    32     4       3          36 992      5.0   5.1
-    32     4       4          46 240      6.0   6.0
-    40     4       4          66 432     10.9  11.0
-    48     4       3          69 296      8.3   8.2
-    16     2       3           6 968      6.4   6.3
-    24     2       3          13 904     39.8  16.1
-    24     2       4          19 112     57.6  21.3
-    =====  ======  =====  ==========  =======  ====
+    =====  ======  =====  ==========  ========  =======  ======
+    width  factor  depth  parameters  bfloat16  float32  module
+    =====  ======  =====  ==========  ========  =======  ======
+    32     4       3          36 992       8.3     13.5    19.4
+    32     4       4          46 240       9.6     17.0    23.7
+    40     4       4          66 432      13.8     27.9    41.2
+    48     4       3          69 296      12.5     23.2    30.1
+    48     4       4          90 080      15.5     28.7    36.9
+    64     4       3         110 816      18.2     34.0    44.3
+    16     2       3           6 968       8.4     14.0    24.4
+    24     2       3          13 904      14.9     26.9    54.7
+    =====  ======  =====  ==========  ========  =======  ======
 
     With `guidance_features` a vector g may guide it, such as CLIP's embedding of an image or a
     text. Each hidden convolution's result is modulated before its ReLU (FiLM, Perez et al.,
@@ -57,7 +58,7 @@ class Student(nn.Module):
 
     The MLP's last layer starts as zeros, so the network starts as the plain student and is that
     without a vector, or with one of zeros. The modulation is an affine map of each convolution's
-    result: for a vector that stays, it can be folded into the weights.
+    result: for a vector that stays, :meth:`folded` works it into the weights.
 
     Parameters
     ----------

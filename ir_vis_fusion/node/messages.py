@@ -23,6 +23,13 @@ def stamp_ns(stamp: Time) -> int:
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
+def describe_image(message: Image | CompressedImage) -> str:
+    """Return size and encoding of an image as it came, in words."""
+    if isinstance(message, CompressedImage):
+        return message.format[:LONGEST_NAME]
+    return f'{message.width}x{message.height} {message.encoding[:LONGEST_NAME]}'
+
+
 def stamp_from(nanoseconds: int) -> Time:
     """Return nanoseconds as a message's stamp."""
     sec, nanosec = divmod(nanoseconds, 1_000_000_000)
@@ -83,12 +90,17 @@ def cv_bridge() -> ModuleType | None:
 
 def image_from(fused: FusedFrame, header: Header) -> Image:
     """Turn a fused frame into a message with the header of the visible image."""
-    pixels = np.ascontiguousarray(fused.image)
+    return image_of(fused.image, fused.encoding.value, header)
+
+
+def image_of(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """Turn (H, W) or (H, W, 3) pixels, which the encoding describes, into a message."""
+    pixels = np.ascontiguousarray(pixels)
     message = Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
-        encoding=fused.encoding.value,
+        encoding=encoding,
         is_bigendian=0,
         step=pixels.strides[0],
     )

@@ -6,11 +6,11 @@ import time
 from ir_vis_fusion.config import FrameSettings
 from ir_vis_fusion.node.freshness import Freshness
 from ir_vis_fusion.node.ladder import Ladder, mean_luma
+from ir_vis_fusion.node.live_predictor import LivePredictor
 from ir_vis_fusion.node.messages import frame_from, stamp_from
 from ir_vis_fusion.node.outputs import Outputs
 from ir_vis_fusion.node.pairing import Job
 from ir_vis_fusion.node.statistics import FrameStatistics
-from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, Mode, Role, ThermalState
 from ir_vis_fusion.worker import Worker
 from rclpy.node import Node
@@ -45,7 +45,7 @@ class Pipeline:
     def __init__(
         self,
         node: Node,
-        predictor: FusionPredictor,
+        predictor: LivePredictor,
         outputs: Outputs,
         ladder: Ladder,
         freshness: Freshness,
@@ -130,10 +130,14 @@ class Pipeline:
             return self._thermal_only(thermal) or self._predictor.visible_only(visible)
         settings = self._frame_settings()
         try:
-            fused = self._predictor.predict(FramePair(thermal, visible, job.offset_ns), settings)
+            frames = FramePair(thermal, visible, job.offset_ns)
+            fused = self._predictor.predict(frames, settings, self._outputs.wanted)
         except Exception as error:  # noqa: BLE001 - the visible image needs no network
             self._fail('fusion', error)
             return self._predictor.visible_only(visible)
+        if fused.mode is Mode.NONE:
+            self.statistics.add_dropped('frozen')
+            return None
         if fused.mode is Mode.VISIBLE_ONLY and settings.enable:
             self._ladder.fail_thermal()
         return fused

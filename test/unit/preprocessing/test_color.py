@@ -1,6 +1,6 @@
 """Luma and its exchange."""
 
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
 from ir_vis_fusion.types import PixelEncoding
 import pytest
 import torch
@@ -143,3 +143,10 @@ def test_grey_in_bytes_stays_grey():
     fused = torch.arange(256).to(torch.uint8)[:, None].expand(256, 256)
     result = recombine(gray, luma(gray, RGB, torch.uint8), fused)
     assert torch.equal(result, fused[..., None].expand(-1, -1, 3))
+
+
+def test_swapped_colours_are_those_of_the_other_order():
+    padded = image()[:, :50]
+    swapped = swap_colors(padded)
+    assert torch.equal(swapped, padded.flip(-1))
+    assert torch.equal(swap_colors(swapped), padded)

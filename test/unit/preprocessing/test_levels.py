@@ -16,6 +16,8 @@ def test_floats_are_rounded_and_clamped_and_not_changed() -> None:
     floats = torch.tensor([[-0.1, 0.4 / 255, 0.6 / 255, 1.0, 1.2]])
     before = floats.clone()
     assert to_type(floats, torch.uint8).tolist() == [[0, 0, 1, 255, 255]]
+    batch = floats.expand(3, -1)[None, None]
+    assert to_type(batch, torch.uint8).tolist() == [[[[0, 0, 1, 255, 255]] * 3]]
     assert torch.equal(floats, before)
 
 
