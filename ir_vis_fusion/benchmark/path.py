@@ -124,8 +124,11 @@ def _run(
     """Fuse frames with the stopwatch; return it and the seconds of each whole frame."""
     watch = Stopwatch(predictor.device)
     predictor.lap = watch.lap
+    end_s = time.perf_counter() + effort.seconds
     for index in range(effort.warm_up):
         _frame(predictor, images, index, watch)
+        if index and time.perf_counter() > end_s:
+            break
     watch.frames.clear()
     end_s = time.perf_counter() + effort.seconds
     for index in _until(end_s, effort.warm_up, effort.frames):
