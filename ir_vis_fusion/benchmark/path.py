@@ -18,10 +18,11 @@ from ir_vis_fusion.benchmark.roofline import Roofline
 from ir_vis_fusion.benchmark.stopwatch import figures, Stopwatch
 from ir_vis_fusion.checkpoint import load_checkpoint
 from ir_vis_fusion.config import PredictorSettings
+from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.encodings import decode, to_bytes
 from ir_vis_fusion.preprocessing.floor import Floor
-from ir_vis_fusion.types import FramePair, Role
+from ir_vis_fusion.types import FramePair, GuidanceState, Role
 import numpy as np
 import torch
 
@@ -38,6 +39,7 @@ STAGES = (
 # A slow network gets fewer frames, but never fewer than this.
 LEAST_FRAMES = 7
 _FLOOR_FRAMES = 60
+_FIRST_LOOK_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def measure_path(
             predictor = FusionPredictor(replace(settings, guidance=guidance), tower, True)
         floor_s = _floor_s(size)
         forget_peak(predictor.device)
-        watch, totals = _run(predictor, images, effort)
+        watch, totals = _run(predictor, images, effort, guidance_every > 0)
         peak = peak_mb(predictor.device)
         floor_s += _floor_s(size)
         in_force = predictor.guidance_state().in_force
@@ -119,7 +121,7 @@ def measure_path(
 
 
 def _run(
-    predictor: FusionPredictor, images: Images, effort: Effort
+    predictor: FusionPredictor, images: Images, effort: Effort, guided: bool
 ) -> tuple[Stopwatch, list[float]]:
     """Fuse frames with the stopwatch; return it and the seconds of each whole frame."""
     watch = Stopwatch(predictor.device)
@@ -129,11 +131,26 @@ def _run(
         _frame(predictor, images, index, watch)
         if index and time.perf_counter() > end_s:
             break
+    if guided:
+        _await_guidance(predictor, images, watch)
     watch.frames.clear()
     end_s = time.perf_counter() + effort.seconds
     for index in _until(end_s, effort.warm_up, effort.frames):
         _frame(predictor, images, index, watch)
     return watch, [sum(frame.values()) for frame in watch.frames]
+
+
+def _await_guidance(predictor: FusionPredictor, images: Images, watch: Stopwatch) -> None:
+    """Go on until CLIP has seen the scene for the first time."""
+    end_s = time.perf_counter() + _FIRST_LOOK_S
+    index = 0
+    while (state := predictor.guidance_state()).in_force == GuidanceState.in_force:
+        if time.perf_counter() > end_s:
+            raise EvaluationError(
+                f'CLIP saw nothing in {_FIRST_LOOK_S} s: {state.fault or "slow"}'
+            )
+        _frame(predictor, images, index, watch)
+        index += 1
 
 
 def _until(end_s: float, first: int, count: int) -> Iterator[int]:
