@@ -11,11 +11,11 @@ from collections.abc import Callable, Set
 
 from ir_vis_fusion.backends.chooser import load_backend
 from ir_vis_fusion.backends.device import select_device
+from ir_vis_fusion.backends.half_size import HalfSize
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.checkpoint import resolve
-from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
-from ir_vis_fusion.errors import GuidanceError
-from ir_vis_fusion.guidance.guide import Guide, Wanted
+from ir_vis_fusion.config import FrameSettings, PredictorSettings
+from ir_vis_fusion.guidance.guide import check_prompt, guidance_note, Guide, Wanted
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
@@ -111,11 +111,7 @@ class FusionPredictor:
     @property
     def guidance_note(self) -> str:
         """Say what is missing for guidance, or has no effect; empty where all is well."""
-        if self._guide is not None:
-            return self._guide.note
-        if self.settings.guidance == GuidanceSettings():
-            return ''
-        return f'guidance.* has no effect: {self.network.name} takes no features of CLIP'
+        return guidance_note(self._guide, self.settings.guidance, self.network.name)
 
     def guidance_state(self) -> GuidanceState:
         """Return what guides the network now; from any thread."""
@@ -138,21 +134,8 @@ class FusionPredictor:
         self._registration.set_rig(rig)
 
     def check(self, frame_settings: FrameSettings) -> None:
-        """
-        Raise GuidanceError where the prompt cannot be followed.
-
-        A prompt that can be is encoded here, which may take seconds for the first one, so that no
-        frame waits for that.
-        """
-        prompt = frame_settings.prompt
-        if not prompt:
-            return
-        if self._guide is None or not self._guide.takes_text:
-            raise GuidanceError(
-                f'prompt {prompt!r}: {self.network.name} takes no text; leave it empty, or '
-                'take a model that does (`ivf models` shows it)'
-            )
-        self._guide.encode(prompt)
+        """Raise GuidanceError where the prompt cannot be followed; see :func:`check_prompt`."""
+        check_prompt(self._guide, frame_settings.prompt, self.network.name)
 
     def reset(self) -> None:
         """Forget what was learnt from earlier frames; call it when time jumps."""
@@ -165,6 +148,10 @@ class FusionPredictor:
         """End the thread of a predictor that was made with ``background``."""
         if self._guide is not None:
             self._guide.close()
+
+    def halve(self) -> None:
+        """Run the network at half size from now on, for want of memory."""
+        self._backend = HalfSize(self._backend)
 
     def warm_up(self, height: int, width: int) -> None:
         """Fuse one pair of that size, so that the first real one is not the slow one."""
@@ -238,19 +225,12 @@ class FusionPredictor:
     ) -> FusedFrame:
         """Return the thermal image in grey, normalised, in the visible view of that size."""
         thermal = self._front_end.look(frame, frame_settings.thermal.window_c)
+        state, mode = thermal.state, Mode.THERMAL_ONLY
         sizes = (thermal.size, (width, height))
         view = self._registration.view(*sizes, frame_settings.registration.distance_m)
         ir = register(thermal.ir, (height, width), view)
-        grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
-        return FusedFrame(
-            image=np.repeat(grey[..., None], 3, axis=2),
-            encoding=self._encoding,
-            stamp_ns=frame.stamp_ns,
-            frame_id=frame.frame_id,
-            offset_ns=0,
-            thermal_state=thermal.state,
-            mode=Mode.THERMAL_ONLY,
-        )
+        image = to_type(ir, torch.uint8)[..., None].expand(-1, -1, 3).cpu().numpy()
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, state, mode)
 
     def _view(
         self, pair: FramePair, thermal: ThermalImage, settings: FrameSettings

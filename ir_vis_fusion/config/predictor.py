@@ -15,6 +15,7 @@ class PredictorSettings(Settings):
     model: str = setting(
         'student',
         'name of a shipped model, path of a .safetensors checkpoint, or package://PACKAGE/PATH',
+        live=True,
     )
     device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
     cpu_threads: int = setting(

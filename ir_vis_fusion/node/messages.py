@@ -24,6 +24,13 @@ def stamp_ns(stamp: Time) -> int:
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
+def describe_image(message: Image | CompressedImage) -> str:
+    """Return size and encoding of an image as it came, in words."""
+    if isinstance(message, CompressedImage):
+        return message.format[:LONGEST_NAME]
+    return f'{message.width}x{message.height} {message.encoding[:LONGEST_NAME]}'
+
+
 def stamp_from(nanoseconds: int) -> Time:
     """Return nanoseconds as a message's stamp."""
     sec, nanosec = divmod(nanoseconds, 1_000_000_000)

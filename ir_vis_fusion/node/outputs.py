@@ -52,6 +52,10 @@ class SideOutput:
 
         """
 
+    def listeners(self) -> int:
+        """Return how many subscribe this."""
+        return 0
+
     def close(self) -> None:
         """Take back the publishers."""
 
@@ -102,6 +106,10 @@ class CameraInfoOutput(SideOutput):
             height, width = fused.image.shape[:2]
             self._publisher.publish(camera_info_for(self._latest, header, height, width))
 
+    def listeners(self) -> int:
+        """Return how many subscribe the calibration."""
+        return self._publisher.get_subscription_count()
+
     def close(self) -> None:
         """Take back the publisher."""
         self._node.destroy_publisher(self._publisher)
@@ -150,6 +158,11 @@ class Outputs:
         self._publisher.publish(image_from(fused, header))
         for output in self._side_outputs:
             output.publish(fused, frames, header)
+
+    def listeners(self) -> int:
+        """Return how many subscribe anything of all this."""
+        own = self._publisher.get_subscription_count()
+        return own + sum(output.listeners() for output in self._side_outputs)
 
     def close(self) -> None:
         """Take back all publishers."""

@@ -128,6 +128,12 @@ class NodeSettings(FrameSettings, PredictorSettings):
     autostart: bool = setting(
         True, 'configure and activate at start; false: wait for a lifecycle manager'
     )
+    lazy: bool = setting(
+        False,
+        'subscribe the cameras only while somebody listens to an output; it spares their '
+        'bandwidth and the CPU, but nothing is known of the cameras until then and the first '
+        'image takes some tenths of a second',
+    )
     input_timeout_s: float = setting(
         1.0, 'an input that is silent for longer is reported', unit='s', minimum=0.1, maximum=60.0
     )

@@ -6,11 +6,11 @@ import time
 from ir_vis_fusion.config import FrameSettings
 from ir_vis_fusion.node.freshness import Freshness
 from ir_vis_fusion.node.ladder import Ladder, mean_luma
+from ir_vis_fusion.node.live_predictor import LivePredictor
 from ir_vis_fusion.node.messages import frame_from, stamp_from
 from ir_vis_fusion.node.outputs import Outputs
 from ir_vis_fusion.node.pairing import Job
 from ir_vis_fusion.node.statistics import FrameStatistics
-from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, Mode, Role, ThermalState
 from ir_vis_fusion.worker import Worker
 from rclpy.node import Node
@@ -45,7 +45,7 @@ class Pipeline:
     def __init__(
         self,
         node: Node,
-        predictor: FusionPredictor,
+        predictor: LivePredictor,
         outputs: Outputs,
         ladder: Ladder,
         freshness: Freshness,

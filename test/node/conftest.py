@@ -37,6 +37,8 @@ class FakePredictor:
 
     device = 'nothing'
     guidance_note = ''
+    halved = 0
+    network = SimpleNamespace(sha256='0123456789abcdef')
 
     def __init__(self, settings: Any, background: bool = False) -> None:
         self.settings = settings
@@ -65,6 +67,9 @@ class FakePredictor:
 
     def guidance_state(self) -> GuidanceState:
         return self.guidance
+
+    def halve(self) -> None:
+        self.halved += 1
 
     def close(self) -> None:
         self.closed = True
@@ -286,6 +291,7 @@ def helpers() -> SimpleNamespace:
         stamp=stamp,
         stamp_of=stamp_of,
         FakePredictor=FakePredictor,
+        Rig=Rig,
         THERMAL=THERMAL,
         VISIBLE=VISIBLE,
         MS=MS,
