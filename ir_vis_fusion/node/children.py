@@ -26,6 +26,11 @@ class Child:
                 command, stdout=log, stderr=subprocess.STDOUT, env=_environment()
             )
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def output(self) -> str:
         """Return what it has said so far."""
         return self._log.read_text(errors='replace')
@@ -44,7 +49,7 @@ class Child:
 
     def cpu_s(self) -> float:
         """Return the processor time that it has taken, of all its threads; 0 outside Linux."""
-        facts = Path(f'/proc/{self._process.pid}/stat')
+        facts = Path(f'/proc/{self.pid}/stat')
         if not facts.exists():
             return 0.0
         # The name, the second field, may hold spaces.
