@@ -2,6 +2,7 @@
 # make test   install and run the tests
 # make lint   check style
 # make fuzz   mutated messages through the decoder for FUZZ_SECONDS=600, of SEED=0 or another
+# make soak   the node at 30 Hz for MINUTES=10, told as a table and in soak/soak.json
 # make audit  look the installed packages up in a database of vulnerabilities (needs a network)
 # make clean  remove what the others made
 #
@@ -36,7 +37,7 @@ DEMO_FLAGS = $(call given,--thermal,$(THERMAL)) $(call given,--visible,$(VISIBLE
   $(call given,--visible-topic,$(VISIBLE_TOPIC)) \
   $(call given,--model,$(MODEL)) $(call given,--device,$(DEVICE))
 
-.PHONY: demo test lint fuzz audit clean
+.PHONY: demo test lint fuzz soak audit clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/ivf demo --out demo $(DEMO_FLAGS)
@@ -52,13 +53,16 @@ fuzz: $(VENV)/.installed-test
 	$(BIN)/python test/fuzz/fuzz_messages.py --seconds $(or $(FUZZ_SECONDS),600) \
 	  --seed $(or $(SEED),0) --progress .fuzz-progress
 
+soak: $(VENV)/.installed-test
+	$(BIN)/python test/soak/soak.py --minutes $(or $(MINUTES),10) --out soak
+
 audit: $(VENV)/.installed-test
 	$(BIN)/python -m pip install pip-audit
 	$(BIN)/python -m pip freeze --exclude-editable > .audit-packages
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement .audit-packages
 
 clean:
-	rm -rf $(VENV) demo build install log .fuzz-progress .audit-packages
+	rm -rf $(VENV) demo build install log soak .fuzz-progress .audit-packages
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)

@@ -225,6 +225,11 @@ class Child:
                 command, stdout=log, stderr=subprocess.STDOUT, env=_environment()
             )
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def output(self) -> str:
         """Return what it has said so far."""
         return self._log.read_text(errors='replace')
