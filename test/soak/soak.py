@@ -23,7 +23,7 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from ir_vis_fusion.evaluation.scene import write_sample_bag
-from ir_vis_fusion.node.demo import Child
+from ir_vis_fusion.node.children import Child
 from ir_vis_fusion.node.transport import make_room_for_images
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
