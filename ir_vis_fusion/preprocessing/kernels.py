@@ -24,9 +24,7 @@ def _luma(image, result, count, first, second, third, block: tl.constexpr):
 
 
 @triton.jit
-def _recombine(
-    image, luma, fused, result, count, jump, fade, most, block: tl.constexpr
-):
+def _recombine(image, luma, fused, result, count, jump, fade, most, block: tl.constexpr):
     at = tl.program_id(0) * block + tl.arange(0, block)
     there = at < count
     before = tl.load(luma + at, mask=there, other=0.0)
