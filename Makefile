@@ -1,6 +1,8 @@
 # make demo   install and run the main job: thermal and visible topics in, fused images out
 # make test   install and run the tests
 # make lint   check style
+# make fuzz   mutated messages through the decoder for FUZZ_SECONDS=600, of SEED=0 or another
+# make audit  look the installed packages up in a database of vulnerabilities (needs a network)
 # make clean  remove what the others made
 #
 # demo takes THERMAL= and VISIBLE= (two videos or two folders of images, FPS= for folders), or
@@ -34,7 +36,7 @@ DEMO_FLAGS = $(call given,--thermal,$(THERMAL)) $(call given,--visible,$(VISIBLE
   $(call given,--visible-topic,$(VISIBLE_TOPIC)) \
   $(call given,--model,$(MODEL)) $(call given,--device,$(DEVICE))
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint fuzz audit clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/ivf demo --out demo $(DEMO_FLAGS)
@@ -46,8 +48,17 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python test/fuzz/fuzz_messages.py --seconds $(or $(FUZZ_SECONDS),600) \
+	  --seed $(or $(SEED),0) --progress .fuzz-progress
+
+audit: $(VENV)/.installed-test
+	$(BIN)/python -m pip install pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > .audit-packages
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement .audit-packages
+
 clean:
-	rm -rf $(VENV) demo build install log
+	rm -rf $(VENV) demo build install log .fuzz-progress .audit-packages
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)

@@ -53,6 +53,7 @@ setup(
             f'share/{package}/config',
             [*sorted(glob('config/*.yaml')), f'{package}/node/fastdds.xml'],
         ),
+        (f'share/{package}/config/calibration', sorted(glob('config/calibration/*.yaml'))),
         (f'share/{package}/weights', sorted(glob(f'{package}/weights/*'))),
     ],
     python_requires='>=3.10',

@@ -28,13 +28,17 @@ class EncodingError(FusionError):
     An image message or file cannot be decoded.
 
     ``kind`` is a short, stable name of the fault for counters: ``truncated``,
-    ``unknown_encoding``, ``empty``, ``undecodable`` or ``channels``; ``file`` where an image
-    file cannot be opened or written.
+    ``unknown_encoding``, ``empty``, ``too_large``, ``undecodable`` or ``channels``; ``file``
+    where an image file cannot be opened or written.
     """
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class CalibrationError(FusionError):
+    """What is known of the cameras' geometry is missing, contradictory or does not fit."""
 
 
 class GuidanceError(FusionError):

@@ -2,30 +2,45 @@
 The one way from a pair of frames to a fused frame.
 
 The node, ``ivf fuse``, the demo and the validation of the training all call
-:class:`FusionPredictor`, so that what is measured is what runs on the robot.
+:class:`FusionPredictor`, so that what is measured is what runs on the robot. Its stages, in
+the order in which :meth:`FusionPredictor.predict` runs them: thermal state and normalisation,
+registration, network, recombination.
 """
 
 from collections.abc import Callable
 
-from ir_vis_fusion.checkpoint import load_checkpoint, resolve
+from ir_vis_fusion.backends.chooser import load_backend
+from ir_vis_fusion.backends.device import select_device
+from ir_vis_fusion.backends.interface import Network
+from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
-from ir_vis_fusion.errors import DeviceError, GuidanceError
+from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.guide import Guide, Wanted
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
+from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
+from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
     FusedFrame,
     GuidanceState,
+    Mode,
     PixelEncoding,
+    RegistrationState,
     ThermalState,
 )
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 DEFAULT_FRAME_SETTINGS = FrameSettings()
+# What one frame is made of; a name may come more than once.
+STAGES = ('normalise', 'upload', 'guidance', 'register', 'network', 'recombine', 'download')
+
+
+def _nothing(stage: str) -> None:
+    """Let a stage end unnoticed."""
 
 
 class FusionPredictor:
@@ -48,8 +63,16 @@ class FusionPredictor:
         For live streams: CLIP looks at the scene in a thread, every ``guidance.period_s``, and a
         frame takes what is known then. Otherwise at every frame, before it is fused.
 
+    Attributes
+    ----------
+    lap
+        Called with the name of each stage, one of ``STAGES``, when it ends; a stopwatch may take
+        the place of the function that does nothing.
+
     Raises
     ------
+    CalibrationError
+        Where the calibration file is damaged or lacks what registration.mode needs.
     CheckpointError
         Where the weights are missing, damaged or made for another network.
     DeviceError
@@ -66,15 +89,22 @@ class FusionPredictor:
         background: bool = False,
     ) -> None:
         self.settings = settings
+        self.lap: Callable[[str], None] = _nothing
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
-            torch.set_num_threads(settings.cpu_threads)
-        self.checkpoint = load_checkpoint(resolve(settings.model))
-        self._model = self.checkpoint.model.to(self.device).eval()
+            use_threads(settings.cpu_threads)
+        exact = settings.precision == 'float32'
+        self._backend = load_backend(resolve(settings.model), self.device, exact)
         self._normalizer = ThermalNormalizer(settings.thermal)
         self._ffc = FfcDetector()
+        self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
-        self._guide = self._make_guide(tower, background) if self._model.guidance else None
+        self._guide = self._make_guide(tower, background) if self.network.guidance else None
+
+    @property
+    def network(self) -> Network:
+        """Tell which network fuses."""
+        return self._backend.network
 
     @property
     def guidance_note(self) -> str:
@@ -83,11 +113,19 @@ class FusionPredictor:
             return self._guide.note
         if self.settings.guidance == GuidanceSettings():
             return ''
-        return f'guidance.* has no effect: {self.checkpoint.name} takes no features of CLIP'
+        return f'guidance.* has no effect: {self.network.name} takes no features of CLIP'
 
     def guidance_state(self) -> GuidanceState:
         """Return what guides the network now; from any thread."""
         return self._guide.state() if self._guide is not None else GuidanceState()
+
+    def registration_state(self) -> RegistrationState:
+        """Return how the thermal image is laid onto the visible one now; from any thread."""
+        return self._registration.state()
+
+    def set_rig(self, rig: Rig) -> None:
+        """Tell what is known of the cameras beside the calibration file; from any thread."""
+        self._registration.set_rig(rig)
 
     def check(self, frame_settings: FrameSettings) -> None:
         """
@@ -101,7 +139,7 @@ class FusionPredictor:
             return
         if self._guide is None or not self._guide.takes_text:
             raise GuidanceError(
-                f'prompt {prompt!r}: {self.checkpoint.name} takes no text; leave it empty, or '
+                f'prompt {prompt!r}: {self.network.name} takes no text; leave it empty, or '
                 'take a model that does (`ivf models` shows it)'
             )
         self._guide.encode(prompt)
@@ -110,6 +148,7 @@ class FusionPredictor:
         """Forget what was learnt from earlier frames; call it when time jumps."""
         self._normalizer.reset()
         self._ffc.reset()
+        self._registration.reset()
         if self._guide is not None:
             self._guide.reset()
 
@@ -134,55 +173,116 @@ class FusionPredictor:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        A thermal frame of another size is resized to the visible one. Where it shows nothing
-        but the shutter (FLAT), the result is the visible image.
+        The thermal frame is registered as the settings say; outside its view, and everywhere
+        where it shows nothing but the shutter (FLAT), the result is the visible image.
         """
         thermal_state = self._ffc.update(pair.thermal)
+        self.lap('normalise')
+        ir = self._normalize(pair.thermal, thermal_state)
         visible = self._upload(pair.visible)
-        ir = self._normalizer.normalize(
-            self._upload(pair.thermal),
-            pair.thermal.stamp_ns,
-            frozen=thermal_state is not ThermalState.LIVE,
-        )
-        if frame_settings.enable and thermal_state is not ThermalState.FLAT:
-            fused = self._fuse(visible, pair.visible.encoding, ir, frame_settings)
+        self.lap('upload')
+        fuses = frame_settings.enable and thermal_state is not ThermalState.FLAT
+        if fuses:
+            view = self._view(pair, frame_settings)
+            fused = self._fuse(visible, pair.visible.encoding, ir, view, frame_settings)
         else:
             fused = visible
+        image = self._download(fused, pair.visible.encoding)
+        self.lap('download')
         return FusedFrame(
-            image=self._download(fused, pair.visible.encoding),
+            image=image,
             encoding=self._encoding,
             stamp_ns=pair.visible.stamp_ns,
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
             thermal_state=thermal_state,
+            mode=Mode.FUSED if fuses else Mode.VISIBLE_ONLY,
         )
+
+    def visible_only(self, frame: Frame) -> FusedFrame:
+        """Return the visible image as it is; the device, whatever it is in, is not needed."""
+        image = frame.image if frame.encoding is self._encoding else frame.image[..., ::-1]
+        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
+
+    @torch.inference_mode()
+    def thermal_only(
+        self,
+        frame: Frame,
+        height: int,
+        width: int,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+    ) -> FusedFrame:
+        """Return the thermal image in grey, normalised, in the visible view of that size."""
+        state = self._ffc.update(frame)
+        sizes = (frame.image.shape[1::-1], (width, height))
+        view = self._registration.view(*sizes, frame_settings.registration.distance_m)
+        ir = register(self._normalize(frame, state), (height, width), view)
+        grey = ir.mul(255).round_().to(torch.uint8).cpu().numpy()
+        return FusedFrame(
+            image=np.repeat(grey[..., None], 3, axis=2),
+            encoding=self._encoding,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            offset_ns=0,
+            thermal_state=state,
+            mode=Mode.THERMAL_ONLY,
+        )
+
+    def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:
+        """Return the thermal image in its own size, (H', W') float32 in [0, 1]."""
+        image = self._upload(thermal)
+        self.lap('upload')
+        frozen = state is not ThermalState.LIVE
+        ir = self._normalizer.normalize(image, thermal.stamp_ns, frozen)
+        self.lap('normalise')
+        return ir
+
+    def _view(self, pair: FramePair, settings: FrameSettings) -> View | None:
+        """Return how the visible camera sees the thermal image, None: as its own."""
+        depth = None
+        if pair.depth is not None:
+            depth = torch.from_numpy(depth_in_metres(pair.depth)).to(self.device)
+        sizes = (frame.image.shape[1::-1] for frame in (pair.thermal, pair.visible))
+        return self._registration.view(*sizes, settings.registration.distance_m, depth)
 
     def _fuse(
         self,
         visible: torch.Tensor,
         encoding: PixelEncoding,
         ir: torch.Tensor,
+        view: View | None,
         settings: FrameSettings,
     ) -> torch.Tensor:
+        """Run the network on what it takes and give its result the visible colours."""
         features = ()
         if self._guide is not None:
             features = self._guide.features(visible, encoding, ir, settings.prompt)
-        color = self._model.color
-        vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
-        ir = ir[None, None]
-        if ir.shape[-2:] != vis.shape[-2:]:
-            ir = F.interpolate(ir, size=vis.shape[-2:], mode='bilinear', align_corners=False)
-        fused = self._model(vis, ir, *features)
-        if settings.strength < 1.0:
-            fused = torch.lerp(vis, fused, settings.strength)
-        return from_rgb(fused, encoding) if color else recombine(visible, vis[0, 0], fused[0, 0])
+            self.lap('guidance')
+        ir = register(ir, visible.shape[:2], view)[None, None]
+        self.lap('register')
+        color, images = self.network.color, self._backend.images
+        vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
+        ir = to_type(ir, images)
+        self.lap('normalise')
+        fused = self._backend(vis, ir, *features)
+        self.lap('network')
+        mask = None if view is None else view.mask
+        if mask is not None or settings.strength < 1.0:
+            share = settings.strength if mask is None else mask * settings.strength
+            fused = blend(vis, fused, share)
+        if color:
+            image = from_rgb(fused, encoding)
+        else:
+            image = recombine(visible, vis[0, 0], fused[0, 0])
+        self.lap('recombine')
+        return image
 
     def _make_guide(
         self, tower: Callable[[torch.Tensor], torch.Tensor] | None, background: bool
     ) -> Guide:
-        length = self._model.example_inputs(32, 32)[-1].shape[1]
-        clip = self.checkpoint.preprocessing.get('clip', {}).get('name', '')
-        wanted = Wanted(self._model.guidance, length, clip)
+        network = self.network
+        wanted = Wanted(network.guidance, network.guidance_features, network.clip)
         return Guide(self.settings.guidance, wanted, self.device, tower, background)
 
     def _upload(self, frame: Frame) -> torch.Tensor:
@@ -193,31 +293,5 @@ class FusionPredictor:
 
     def _download(self, image: torch.Tensor, encoding: PixelEncoding) -> np.ndarray:
         if encoding is not self._encoding:
-            image = image.flip(-1)
+            image = swap_colors(image)
         return image.contiguous().cpu().numpy()
-
-
-def select_device(name: str) -> torch.device:
-    """
-    Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
-
-    Raises
-    ------
-    DeviceError
-        Where the name is unknown or this machine has no such device.
-
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (index and not index.isdecimal()):
-        raise DeviceError(f'device must be auto, cpu, cuda or cuda:N, got {name!r}')
-    if kind == 'cpu':
-        return torch.device('cpu')
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
-        raise DeviceError(
-            f'device {name!r} is not there: torch {torch.__version__} sees {count} CUDA '
-            "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
-        )
-    return torch.device(name)

@@ -43,6 +43,15 @@ class ThermalState(str, Enum):
     FLAT = 'flat'
 
 
+class Mode(str, Enum):
+    """What is published: the ladder down which the node goes rather than go blind."""
+
+    FUSED = 'fused'
+    VISIBLE_ONLY = 'visible_only'
+    THERMAL_ONLY = 'thermal_only'
+    NONE = 'none'
+
+
 @dataclass(frozen=True)
 class RawImage:
     """
@@ -97,12 +106,14 @@ class FramePair:
     A thermal and a visible frame of the same moment.
 
     ``offset_ns`` is the thermal minus the visible stamp after the time offset of the streams
-    was taken off.
+    was taken off. ``depth`` is what each pixel of the visible frame is distant along the optical
+    axis, (H, W) float32 in metres or uint16 in millimetres, 0 or not finite where unknown.
     """
 
     thermal: Frame
     visible: Frame
     offset_ns: int = 0
+    depth: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +122,8 @@ class FusedFrame:
     The fused image in the visible camera's view.
 
     ``image`` is (H, W, 3) uint8 in the visible frame's size, RGB8 or BGR8 by ``encoding``;
-    stamp and frame_id are those of the visible frame.
+    stamp and frame_id are those of the visible frame. ``mode`` tells whether the image is fused
+    or, where one side is of no use, the other side alone.
     """
 
     image: np.ndarray
@@ -120,6 +132,7 @@ class FusedFrame:
     frame_id: str
     offset_ns: int
     thermal_state: ThermalState
+    mode: Mode = Mode.FUSED
 
 
 @dataclass(frozen=True)
@@ -134,4 +147,20 @@ class GuidanceState:
     in_force: str = 'none'
     age_s: float | None = None
     failures: int = 0
+    fault: str = ''
+
+
+@dataclass(frozen=True)
+class RegistrationState:
+    """
+    How the thermal image is laid onto the visible one.
+
+    ``mode`` as it was asked for and as it is ``in_force`` (``none``: resized to cover it);
+    ``coverage`` is the share of the visible image that the thermal camera sees, None where that is
+    not known; ``fault`` says why it is not as asked for, empty where it is.
+    """
+
+    mode: str = 'none'
+    in_force: str = 'none'
+    coverage: float | None = None
     fault: str = ''

@@ -22,6 +22,7 @@ def main() -> int:
         share / 'launch' / 'fusion.launch.py',
         share / 'launch' / 'replay.launch.py',
         share / 'config' / 'fusion.yaml',
+        share / 'config' / 'calibration' / 'example.yaml',
         share / 'weights' / 'student.safetensors',
         prefix / 'lib' / 'ir_vis_fusion' / 'fusion_node',
         prefix / 'lib' / 'ir_vis_fusion' / 'ivf',

@@ -77,7 +77,7 @@ def teach(
     chosen = PredictorSettings(model=settings.model, device=str(device), thermal=thermal)
     predictor = FusionPredictor(chosen, tower)
     taught = []
-    for pair in tqdm(list(pairs), desc=f'{predictor.checkpoint.name} teaches', disable=None):
+    for pair in tqdm(list(pairs), desc=f'{predictor.network.name} teaches', disable=None):
         predictor.reset()
         fused = torch.from_numpy(predictor.predict(pair.frames()).image)
         levels = (luma(fused, PixelEncoding.RGB8) * 255).round().to(torch.uint8)

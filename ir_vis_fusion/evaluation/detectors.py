@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.files import checked_file, MAX_WEIGHTS_BYTES
 import numpy as np
 import torch
 from torch.nn import functional
@@ -209,14 +210,13 @@ def _open(path: Path) -> Any:
         raise EvaluationError(
             "onnxruntime is missing: pip install 'ir_vis_fusion[detect]'"
         ) from None
-    if not path.is_file():
-        raise EvaluationError(f'{str(path)!r}: no such file, expected a detector as .onnx')
+    found = checked_file(path, MAX_WEIGHTS_BYTES, EvaluationError, ('.onnx',))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     wanted = ('CUDAExecutionProvider', 'CPUExecutionProvider')
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     try:
-        return onnxruntime.InferenceSession(path, options, providers)
+        return onnxruntime.InferenceSession(found, options, providers)
     except Exception as error:  # noqa: BLE001 (its errors have no common class but this)
         raise EvaluationError(f'{str(path)!r}: not a network to run: {error}') from None
 
@@ -230,7 +230,7 @@ def _guess(shape: tuple[int, ...], session: Any, path: Path) -> str:
             f'{str(path)!r}: output is {shape}, expected (1, C, N), (1, N, C) or (1, C, H, W)'
         )
     names = session.get_modelmeta().custom_metadata_map.get('names', '')
-    extra = min(shape[1:]) - (len(ast.literal_eval(names)) if names else COCO)
+    extra = min(shape[1:]) - (_count(names, path) if names else COCO)
     if extra in (4, 5):
         return 'yolov8' if extra == 4 else 'yolov5'
     if names:
@@ -239,6 +239,14 @@ def _guess(shape: tuple[int, ...], session: Any, path: Path) -> str:
             f'{min(shape[1:]) - extra} classes; export it for detection, without NMS inside'
         )
     return 'yolov5' if shape[1] > shape[2] else 'yolov8'
+
+
+def _count(names: str, path: Path) -> int:
+    """Count the classes in what exports write of them: a Python literal."""
+    try:
+        return len(ast.literal_eval(names))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise EvaluationError(f'{str(path)!r}: names of classes cannot be read') from None
 
 
 def _decoder(

@@ -62,8 +62,8 @@ def _configuration(predictor: FusionPredictor, frame_settings: FrameSettings) ->
     files = (settings.guidance.clip.file, settings.guidance.bank.partition('#')[0])
     return {
         'version': __version__,
-        'network': predictor.checkpoint.name,
-        'sha256': predictor.checkpoint.sha256,
+        'network': predictor.network.name,
+        'sha256': predictor.network.sha256,
         'device': predictor.device.type,
         'settings': values | flatten(frame_settings),
         'clip_sha256': _sha256(files[0]),

@@ -18,6 +18,7 @@ from ir_vis_fusion.config import (
     FrameSettings,
     group,
     PredictorSettings,
+    RegistrationSettings,
     setting,
     SynchronizerSettings,
 )
@@ -43,6 +44,8 @@ _USUAL_SIZE = (480, 640)
 class ReplaySettings(FrameSettings, PredictorSettings):
     """What the node can be told that changes its images."""
 
+    # Both bases have a group of this name; this one holds the other.
+    registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     guess_mode: bool = setting(
         True, 'choose sync.mode by the number of images: hold_thermal for a slow thermal camera'
@@ -122,7 +125,7 @@ def replay(
         left_out = sorted(set(reader.topics) - kept - {topics.fused}) if all_topics else []
     report['configuration'] |= {
         'way': 'offline',
-        'sha256': predictor.checkpoint.sha256,
+        'sha256': predictor.network.sha256,
         'device': str(predictor.device),
     }
     report['topics'] |= {'fused': topics.fused, 'left_out': left_out}

@@ -2,38 +2,31 @@
 
 from collections.abc import Callable, Iterable
 import functools
-import time
 import traceback
 from typing import Any
 
 from ir_vis_fusion.errors import ConfigError, FusionError
 from ir_vis_fusion.node.declaration import (
     changed_settings,
-    checked_overrides,
     declare_settings,
     warn_of_unknown_overrides,
 )
-from ir_vis_fusion.node.diagnostics import Snapshot
-from ir_vis_fusion.node.inputs import ImageInput
-from ir_vis_fusion.node.messages import camera_info_for, frame_from, image_from, stamp_ns
+from ir_vis_fusion.node.freshness import Freshness
+from ir_vis_fusion.node.inputs import image_topic, ImageInput
+from ir_vis_fusion.node.ladder import Ladder
+from ir_vis_fusion.node.messages import stamp_ns
+from ir_vis_fusion.node.outputs import CameraInfoOutput, Outputs
 from ir_vis_fusion.node.pairing import Pairing
+from ir_vis_fusion.node.pipeline import Pipeline
 from ir_vis_fusion.node.reporter import StatusReporter
-from ir_vis_fusion.node.statistics import FrameStatistics
+from ir_vis_fusion.node.snapshot import FrameSnapshot, Snapshot
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.synchronization import MatchedPair
-from ir_vis_fusion.types import FramePair, FusedFrame, GuidanceState, Role
-from ir_vis_fusion.worker import Worker
+from ir_vis_fusion.types import GuidanceState, Role
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 _WATCH_PERIOD_S = 0.2
@@ -66,8 +59,8 @@ class FusionNode(LifecycleNode):
     """
     Pair a thermal and a visible stream, fuse each pair and publish it.
 
-    Callbacks only hand messages to the synchronizer; pairs go through a mailbox of one to a
-    worker thread that decodes, fuses and publishes. Made for a SingleThreadedExecutor.
+    Callbacks only hand messages to the synchronizer; pairs go to the pipeline, whose thread
+    decodes, fuses and publishes. Made for a SingleThreadedExecutor.
 
     Raises
     ------
@@ -89,13 +82,10 @@ class FusionNode(LifecycleNode):
         self._make_predictor = make_predictor
         self._predictor: FusionPredictor | None = None
         self._pairing: Pairing | None = None
-        self._worker: Worker | None = None
+        self._pipeline: Pipeline | None = None
         self._inputs: list[ImageInput] = []
-        self._outputs: list[Publisher] = []
-        self._info_subscription: Subscription | None = None
-        self._camera_info: CameraInfo | None = None
-        self._generation = 0
-        self._statistics = FrameStatistics()
+        self._outputs: Outputs | None = None
+        self._camera_info: CameraInfoOutput | None = None
         self._state = 'unconfigured'
         self._reporter = StatusReporter(self, self._take_snapshot)
         self.add_on_set_parameters_callback(self._change_parameters)
@@ -128,16 +118,9 @@ class FusionNode(LifecycleNode):
         """Load the network and offer the output."""
         self._predictor = self._make_predictor(self.settings, background=True)
         self._predictor.check(self._frame_settings)
-        # Reliable matches both kinds of subscriber; few, because an old image is worth nothing.
-        qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE
-        )
-        overriding = QoSOverridingOptions.with_default_policies()
-        with checked_overrides(self):
-            self._outputs = [
-                self.create_publisher(kind, topic, qos, qos_overriding_options=overriding)
-                for kind, topic in ((Image, 'fused/image'), (CameraInfo, 'fused/camera_info'))
-            ]
+        self._outputs = Outputs(self)
+        self._camera_info = CameraInfoOutput(self, image_topic(self, Role.VISIBLE))
+        self._outputs.add(self._camera_info)
         self._state = 'inactive'
         self.get_logger().info(f'{self.settings.model} runs on {self._predictor.device}')
         if self._predictor.guidance_note:
@@ -147,18 +130,20 @@ class FusionNode(LifecycleNode):
     def on_activate(self) -> None:
         """Warm the network up, subscribe and begin to count."""
         self._predictor.warm_up(*_WARM_UP_SIZE)
-        self._pairing, self._generation = Pairing(self.settings.sync), 0
-        self._statistics = FrameStatistics()
-        self._reporter.start_anew()
-        self._worker = Worker(self._fuse, 'fusion')
-        self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
-        visible = self._inputs[1].image_topic
-        self._info_subscription = self.create_subscription(
-            CameraInfo,
-            f'{visible.rpartition("/")[0]}/camera_info',
-            self._receive_camera_info,
-            qos_profile_sensor_data,
+        sync = self.settings.sync
+        ladder = Ladder(self.settings.ladder, hold=sync.mode == 'hold_thermal')
+        self._pairing = Pairing(sync, ladder)
+        self._pipeline = Pipeline(
+            self,
+            self._predictor,
+            self._outputs,
+            ladder,
+            Freshness(self.settings.max_age_ms, sync.jump_back_ms),
+            lambda: self._frame_settings,
         )
+        self._reporter.start_anew()
+        self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
+        self._outputs.activate()
         self._watch_inputs()
         expected = [name for camera in self._inputs for name in camera.overrides]
         warn_of_unknown_overrides(self, expected)
@@ -188,70 +173,35 @@ class FusionNode(LifecycleNode):
         for camera in self._inputs:
             camera.close()
         self._inputs = []
-        if self._info_subscription is not None:
-            self.destroy_subscription(self._info_subscription)
-            self._info_subscription = None
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+        if self._outputs is not None:
+            self._outputs.deactivate()
+        if self._pipeline is not None:
+            self._pipeline.close()
 
     def _release(self) -> None:
         self._unsubscribe()
-        for publisher in self._outputs:
-            self.destroy_publisher(publisher)
-        self._outputs = []
+        if self._outputs is not None:
+            self._outputs.close()
         if self._predictor is not None:
             self._predictor.close()
-        self._predictor = self._pairing = self._camera_info = None
+        self._predictor = self._pairing = self._pipeline = None
+        self._outputs = self._camera_info = None
 
     def _watch_inputs(self) -> None:
         for camera in self._inputs:
             camera.watch()
 
     def _receive(self, role: Role, message: Any) -> None:
-        for pair in self._pairing.add(role, stamp_ns(message.header.stamp), message):
-            self._worker.put(pair)
-
-    def _receive_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
-
-    def _fuse(self, pair: MatchedPair) -> None:
-        """Make one pair of messages a fused one, in the worker thread."""
-        started = time.monotonic()
-        step = 'fusion'
-        try:
-            if pair.generation != self._generation:
-                self._predictor.reset()
-                self._generation = pair.generation
-            step = 'thermal'
-            thermal = frame_from(pair.thermal, Role.THERMAL)
-            step = 'visible'
-            visible = frame_from(pair.visible, Role.VISIBLE)
-            step = 'fusion'
-            frames = FramePair(thermal, visible, pair.offset_ns)
-            fused = self._predictor.predict(frames, self._frame_settings)
-            self._publish(fused, pair.visible.header)
-        except Exception as error:  # noqa: BLE001 - no frame, whatever is in it, may end the node
-            if self.context.ok():
-                self._statistics.add_failure(step, error)
-            return
-        latency_ns = self.get_clock().now().nanoseconds - fused.stamp_ns
-        processing_ms = (time.monotonic() - started) * 1e3
-        self._statistics.add_fused(fused, processing_ms, latency_ns / 1e6)
-
-    def _publish(self, fused: FusedFrame, header: Header) -> None:
-        image_publisher, info_publisher = self._outputs
-        image_publisher.publish(image_from(fused, header))
-        if self._camera_info is not None:
-            height, width = fused.image.shape[:2]
-            info_publisher.publish(camera_info_for(self._camera_info, header, height, width))
+        at_ns, fusing = stamp_ns(message.header.stamp), self._frame_settings.enable
+        for job in self._pairing.add(role, at_ns, message, fusing):
+            self._pipeline.put(job)
 
     def _reset(self, clock_jumped: bool = False) -> None:
         """Forget what belongs to an earlier time; the worker sees it by the generation."""
         if self._pairing is not None:
             self._pairing.reset(clock_jumped)
-        if self._worker is not None:
-            self._worker.clear()
+        if self._pipeline is not None:
+            self._pipeline.clear()
 
     def _change_parameters(self, parameters: Iterable[Parameter]) -> SetParametersResult:
         configured = self._predictor is not None
@@ -285,13 +235,8 @@ class FusionNode(LifecycleNode):
             inputs=[camera.snapshot() for camera in self._inputs],
             sync=self._pairing.counters() if self._pairing else None,
             measured_offset_ms=self._pairing.measured_offset_ms() if self._pairing else None,
-            frames=self._statistics.snapshot(),
-            dropped=self._worker.dropped if self._worker else 0,
-            camera_info=self._calibration(),
+            frames=self._pipeline.statistics.snapshot() if self._pipeline else FrameSnapshot(),
+            dropped=self._pipeline.dropped if self._pipeline else 0,
+            camera_info=self._camera_info.calibration if self._camera_info else 'none',
             guidance=self._predictor.guidance_state() if self._predictor else GuidanceState(),
         )
-
-    def _calibration(self) -> str:
-        if self._camera_info is None:
-            return 'none'
-        return 'calibrated' if self._camera_info.k[0] else 'uncalibrated (K[0] is 0)'

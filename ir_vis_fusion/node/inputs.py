@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from ir_vis_fusion.node.declaration import checked_overrides
-from ir_vis_fusion.node.diagnostics import InputSnapshot
 from ir_vis_fusion.node.messages import TRANSPORTS
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.node.snapshot import InputSnapshot
 from ir_vis_fusion.types import Role
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
@@ -24,6 +24,12 @@ RELIABILITIES = {
 }
 # Not reliability: the declared override would hold on to the first one mirrored.
 OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+
+
+def image_topic(node: Node, role: Role) -> str:
+    """Return the full name of a camera's image topic, whatever its transport."""
+    # As in image_transport: what is remapped is the image topic, /compressed is below it.
+    return node.resolve_topic_name(f'{role.value}/image_raw').removesuffix('/compressed')
 
 
 class ImageInput:
@@ -45,13 +51,12 @@ class ImageInput:
     ) -> None:
         transport = getattr(settings, f'{role.value}_transport')
         name = f'{role.value}/image_raw'
-        # As in image_transport: what is remapped is the image topic, /compressed is below it.
-        self.image_topic = node.resolve_topic_name(name).removesuffix('/compressed')
-        self._name = name if transport == 'raw' else f'{self.image_topic}/compressed'
+        topic = image_topic(node, role)
+        self._name = name if transport == 'raw' else f'{topic}/compressed'
         self._topic = node.resolve_topic_name(self._name)
         self._type = TRANSPORTS[transport]
         self._other_transport = 'compressed' if transport == 'raw' else 'raw'
-        self._other_topic = self.image_topic + ('/compressed' if transport == 'raw' else '')
+        self._other_topic = topic + ('/compressed' if transport == 'raw' else '')
         self._node = node
         self._role = role
         self._qos = settings.qos

@@ -6,8 +6,10 @@ from types import ModuleType
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from ir_vis_fusion.node.diagnostics import Level
+from ir_vis_fusion.node.problems import Level
+from ir_vis_fusion.preprocessing.compressed import LONGEST_NAME
 from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS
+from ir_vis_fusion.preprocessing.headers import MAX_PIXELS
 from ir_vis_fusion.types import CompressedImage as CompressedBytes
 from ir_vis_fusion.types import Frame, FusedFrame, PixelEncoding, RawImage, Role
 import numpy as np
@@ -20,6 +22,12 @@ TRANSPORTS = {'raw': Image, 'compressed': CompressedImage}
 def stamp_ns(stamp: Time) -> int:
     """Return a message's stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def stamp_from(nanoseconds: int) -> Time:
+    """Return nanoseconds as a message's stamp."""
+    sec, nanosec = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
@@ -35,7 +43,8 @@ def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
     facts = {'stamp_ns': stamp_ns(message.header.stamp), 'frame_id': message.header.frame_id}
     if isinstance(message, CompressedImage):
         return decode(CompressedBytes(format=message.format, data=message.data, **facts), role)
-    if message.encoding not in FAST_ENCODINGS and role is Role.VISIBLE and (bridge := cv_bridge()):
+    bridge = cv_bridge() if role is Role.VISIBLE and _is_for_bridge(message) else None
+    if bridge:
         try:
             pixels = bridge.CvBridge().imgmsg_to_cv2(message, 'rgb8')
             return Frame(pixels, PixelEncoding.RGB8, **facts)
@@ -51,6 +60,16 @@ def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
         **facts,
     )
     return decode(raw, role)
+
+
+def _is_for_bridge(message: Image) -> bool:
+    """Say whether cv_bridge, which trusts a message, may see one that we do not view ourselves."""
+    return (
+        message.encoding not in FAST_ENCODINGS
+        and len(message.encoding) <= LONGEST_NAME
+        and message.height * message.width <= MAX_PIXELS
+        and message.height * message.step <= len(message.data)
+    )
 
 
 @functools.cache

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from ir_vis_fusion.node.diagnostics import assess, key_values, Level, Problem, Snapshot
+from ir_vis_fusion.node.diagnostics import key_values
 from ir_vis_fusion.node.messages import status_from
+from ir_vis_fusion.node.problems import assess, Level, Problem
+from ir_vis_fusion.node.snapshot import Snapshot
 from rclpy.node import Node
 
 

@@ -87,7 +87,9 @@ def test_live_parameters_reach_the_next_frame(rig: Any) -> None:
     assert rig.predictor.frame_settings[-1].enable is True
 
 
-def test_the_enable_service_sets_the_parameter(rig: Any) -> None:
+def test_the_enable_service_sets_the_parameter_and_leaves_the_visible_stream(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
     from std_srvs.srv import SetBool
 
     node = rig.start()
@@ -95,11 +97,18 @@ def test_the_enable_service_sets_the_parameter(rig: Any) -> None:
     rig.spin_until(client.service_is_ready)
     answer = client.call_async(SetBool.Request(data=False))
     rig.spin_until(answer.done)
-    rig.fuse_a_pair()
+
+    def visible_only() -> None:
+        rig.stamp_ns += 33 * helpers.MS
+        rig.publish(Role.VISIBLE)
+
+    rig.spin_until(lambda: len(rig.fused) >= 3, visible_only)
+    rig.spin_until(lambda: rig.value('mode') == 'visible_only', visible_only)
 
     assert answer.result().success
     assert node.get_parameter('enable').value is False
-    assert rig.predictor.frame_settings[-1].enable is False
+    assert rig.predictor.pairs == []
+    assert not rig.told('alone')
 
 
 def test_the_reset_service_resets_the_predictor_at_the_next_pair(rig: Any) -> None:

@@ -14,6 +14,7 @@ PACKAGE = ROOT / 'ir_vis_fusion'
 ROOMS = [
     'types',
     'errors',
+    'files',
     'config',
     'runtime',
     'worker',
@@ -22,6 +23,7 @@ ROOMS = [
     'models',
     'guidance',
     'checkpoint',
+    'backends',
     'predictor',
     'metrics',
     'evaluation',

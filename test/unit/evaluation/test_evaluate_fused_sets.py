@@ -74,7 +74,7 @@ def test_another_model_or_setting_is_refused_and_replaces_all_when_told_to(
     made_by = fuse_set(other, SETTINGS, {'b': pairs['b']}, folder, overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == ['b.png', RECORD]
     assert json.loads((folder / RECORD).read_text()) == made_by
-    assert made_by['sha256'] == other.checkpoint.sha256
+    assert made_by['sha256'] == other.network.sha256
 
 
 def test_images_of_others_are_never_deleted(

@@ -4,19 +4,13 @@ import dataclasses
 
 from ir_vis_fusion.config import unflatten
 from ir_vis_fusion.errors import EncodingError
-from ir_vis_fusion.node.diagnostics import (
-    assess,
-    FrameSnapshot,
-    InputSnapshot,
-    key_values,
-    Level,
-    percentile,
-    Snapshot,
-)
+from ir_vis_fusion.node.diagnostics import key_values, percentile
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.node.problems import assess, Level
+from ir_vis_fusion.node.snapshot import FrameSnapshot, InputSnapshot, Snapshot
 from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import FusedFrame, GuidanceState, PixelEncoding, Role, ThermalState
+from ir_vis_fusion.types import FusedFrame, GuidanceState, Mode, PixelEncoding, Role, ThermalState
 import numpy as np
 import pytest
 
@@ -33,7 +27,7 @@ BEFORE = Snapshot('active', SETTINGS, CAMERAS, SynchronizerCounters())
 GOOD = dataclasses.replace(
     BEFORE,
     sync=SynchronizerCounters(thermal_received=30, visible_received=30, matched=30),
-    frames=FrameSnapshot(published=30),
+    frames=FrameSnapshot(published={Mode.FUSED: 30}, mode=Mode.FUSED, silent_s=0.0),
 )
 
 
@@ -161,10 +155,16 @@ def test_cameras_on_different_clocks_are_told_so() -> None:
 
 
 def test_a_fault_is_named_only_in_the_period_in_which_it_was_counted() -> None:
-    failed = FrameSnapshot(published=30, failures={'visible_empty': 2}, last_failure='visible: no')
+    failed = FrameSnapshot(
+        published={Mode.FUSED: 30},
+        mode=Mode.FUSED,
+        silent_s=0.0,
+        failures={'visible_empty': 2},
+        last_failure='visible: no',
+    )
     now = dataclasses.replace(GOOD, frames=failed)
 
-    assert '2 pairs failed (visible_empty 2): visible: no' in texts(now)
+    assert '2 images failed (visible_empty 2): visible: no' in texts(now)
     assert 'failed' not in texts(dataclasses.replace(now), before=now)
     assert key_values(now, BEFORE)['failed_visible_empty'] == '2'
 
@@ -204,19 +204,19 @@ def test_statistics_count_failures_by_step_and_kind() -> None:
 
 def test_latency_from_another_clock_is_told_but_not_measured() -> None:
     statistics = FrameStatistics()
-    statistics.add_fused(fused(), 10.0, 40.0)
-    statistics.add_fused(fused(), 10.0, 3_600_000.0)
+    statistics.add_published(fused(), 10.0, 40.0)
+    statistics.add_published(fused(), 10.0, 3_600_000.0)
 
     snapshot = statistics.snapshot()
 
     assert snapshot.latency_ms == (40.0,)
     assert snapshot.clock_error_s == 3600.0
-    assert snapshot.published == 2
+    assert snapshot.published == {Mode.FUSED: 2}
 
 
 def test_a_frozen_thermal_image_is_named() -> None:
     statistics = FrameStatistics()
-    statistics.add_fused(fused(ThermalState.FROZEN), 10.0, 40.0)
+    statistics.add_published(fused(ThermalState.FROZEN), 10.0, 40.0)
     now = dataclasses.replace(GOOD, frames=statistics.snapshot())
 
     assert 'thermal image is frozen' in texts(now)

@@ -6,13 +6,14 @@ from pathlib import Path
 import threading
 from typing import Any
 
-from ir_vis_fusion.checkpoint import save_checkpoint
+from ir_vis_fusion.checkpoint import load_checkpoint, save_checkpoint
 from ir_vis_fusion.config import ClipSettings, FrameSettings, GuidanceSettings, PredictorSettings
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.prompts import EmbeddingBank
 from ir_vis_fusion.models.registry import build
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.color import luma, recombine
+from ir_vis_fusion.preprocessing.levels import to_type
 from ir_vis_fusion.types import Frame, FramePair, GuidanceState, PixelEncoding
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ CONFIGS = {
     },
     'student': {'width': 8, 'depth': 2, 'guidance_features': 4},
 }
-PLAIN = PredictorSettings(device='cpu')
+PLAIN = PredictorSettings(device='cpu', precision='float32')
 
 Make = Callable[..., FusionPredictor]
 
@@ -89,12 +90,13 @@ def bank(tmp_path: Path) -> GuidanceSettings:
 @torch.inference_mode()
 def expected_luma(predictor: FusionPredictor, given: FramePair, *features: Tensor) -> np.ndarray:
     """Fuse by the network itself: thermal resized, colours kept."""
-    visible = torch.from_numpy(given.visible.image)
-    vis_y = luma(visible, given.visible.encoding)
+    visible, images = torch.from_numpy(given.visible.image), predictor._backend.images
+    vis_y = luma(visible, given.visible.encoding, images)
     ir = torch.from_numpy(given.thermal.image)[None, None] * (1 / 255)
     ir = nn.functional.interpolate(ir, size=vis_y.shape, mode='bilinear', align_corners=False)
-    fused = predictor.checkpoint.model(vis_y[None, None], ir, *features)[0, 0]
-    return recombine(visible, vis_y, fused).numpy()
+    vis, ir = (to_type(to_type(image, images), torch.float32) for image in (vis_y, ir))
+    fused = load_checkpoint(predictor.network.path).model(vis[None, None], ir, *features)[0, 0]
+    return recombine(visible, vis_y, to_type(fused, images)).numpy()
 
 
 def features_of(given: FramePair) -> tuple[Tensor, Tensor]:
@@ -152,7 +154,8 @@ def expected_color(predictor: FusionPredictor, given: FramePair, *features: Tens
     vis = torch.from_numpy(given.visible.image).permute(2, 0, 1)[None] / 255
     ir = torch.from_numpy(given.thermal.image)[None, None] / 255
     ir = nn.functional.interpolate(ir, size=vis.shape[-2:], mode='bilinear', align_corners=False)
-    fused = predictor.checkpoint.model(vis, ir, *features)[0]
+    model = load_checkpoint(predictor.network.path).model
+    fused = model(vis, ir, *features)[0]
     return (fused * 255).round().permute(1, 2, 0).numpy()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 import math
 
+from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.config import PredictorSettings, ThermalSettings
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.types import Frame, FramePair, PixelEncoding
@@ -261,14 +262,15 @@ def test_the_range_of_infrared_is_that_of_the_whole_frame(normalize_8bit: bool) 
     assert {round(level, 5) for level in plain} == {0.0, 1.0}
 
 
-class Recorder(torch.nn.Module):
+class Recorder:
     """Stands in for the network and keeps what reaches it."""
 
-    def __init__(self, color: bool) -> None:
-        super().__init__()
-        self.color = color
+    images = torch.float32
 
-    def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __call__(self, vis: Tensor, ir: Tensor) -> Tensor:
         self.seen = vis[0], ir[0]
         return vis
 
@@ -286,11 +288,11 @@ def test_the_network_sees_the_same_in_training_and_in_the_node(
         thermal = (28000.0 + thermal * 10.0).to(torch.uint16)
     kind = PixelEncoding.MONO8 if bits == 8 else PixelEncoding.MONO16
     predictor = FusionPredictor(PredictorSettings(device='cpu'))
-    predictor._model = Recorder(color)
+    predictor._backend = Recorder(replace(predictor.network, color=color))
     predictor.predict(
         FramePair(Frame(thermal.numpy(), kind), Frame(source.visible.numpy(), encoding))
     )
-    vis, ir = predictor._model.seen
+    vis, ir = predictor._backend.seen
     one = draw_batch([source], [1.0], 1, Augmenter(settings, ThermalSettings()), Chance(0), 'cpu')
     assert torch.equal(unturned(one.ir[0], ir), ir)
     if color:

@@ -1,0 +1,40 @@
+"""Networks from this package's own checkpoints, by torch."""
+
+from pathlib import Path
+
+from ir_vis_fusion.backends.interface import Backend, describe
+from ir_vis_fusion.backends.student_cpu import StudentOnCpu
+from ir_vis_fusion.checkpoint import Checkpoint, load_checkpoint
+import torch
+from torch import Tensor
+
+
+def load(path: Path, device: torch.device, exact: bool) -> Backend:
+    """
+    Load a checkpoint and choose the way that is fastest for its network on a device.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, damaged or made for another network.
+
+    """
+    checkpoint = load_checkpoint(path)
+    if device.type == 'cpu' and StudentOnCpu.takes(checkpoint.model):
+        return StudentOnCpu(checkpoint, exact)
+    return TorchBackend(checkpoint, device)
+
+
+class TorchBackend:
+    """Run the network of a checkpoint on a device, as it is."""
+
+    images = torch.float32
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self.network = describe(checkpoint)
+        self._model = checkpoint.model.to(device)
+
+    @torch.inference_mode()
+    def __call__(self, vis: Tensor, ir: Tensor, *features: Tensor | None) -> Tensor:
+        """Fuse one pair; see :class:`ir_vis_fusion.backends.interface.Backend`."""
+        return self._model(vis, ir, *features)
