@@ -105,6 +105,13 @@ class ThermalSettings(LiveThermalSettings):
         unit='K',
         minimum=0.01,
     )
+    max_reach_kelvin: float = setting(
+        50.0,
+        'farthest that black and white may be from the median, where units are known: a fire '
+        'is white and does not hide people',
+        unit='K',
+        minimum=1.0,
+    )
     min_span_counts: float = setting(
         300.0, 'smallest range where units are unknown', unit='counts', minimum=1.0
     )

@@ -49,7 +49,9 @@ class FrameStatistics:
             self._published[fused.mode] += 1
             if fused.mode is Mode.FUSED:
                 self._processing_ms.append(processing_ms)
-            self._thermal_state = fused.thermal_state
+            # A visible image that is published alone knows nothing of why.
+            if fused.mode is not Mode.VISIBLE_ONLY or fused.thermal_state is not ThermalState.LIVE:
+                self._thermal_state = fused.thermal_state
             if abs(latency_ms) < OTHER_CLOCK_NS / 1e6:
                 self._latency_ms.append(latency_ms)
                 self._clock_error_s = None

@@ -109,8 +109,9 @@ class ThermalNormalizer:
         elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
         if current is None or not frozen:
-            least = self._least_span(self._meaning(units))
-            current = self._follow(self._measure(levels), elapsed_s, least)
+            meaning = self._meaning(units)
+            measured = self._measure(levels, self._reach(meaning))
+            current = self._follow(measured, elapsed_s, self._least_span(meaning))
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
         low, span = self._ends(current, units, window_c)
@@ -151,8 +152,12 @@ class ThermalNormalizer:
         floats = self._format is not None and self._format[0] == torch.float32
         return _CENTIKELVIN if floats and units.scale is not None else units
 
-    def _measure(self, levels: torch.Tensor) -> torch.Tensor:
-        """Return both percentiles (nearest rank) by histogram, (2,); NaN if nothing is finite."""
+    def _measure(self, levels: torch.Tensor, reach: float) -> torch.Tensor:
+        """
+        Return both percentiles (nearest rank) by histogram, (2,); NaN if nothing is finite.
+
+        Neither is farther than ``reach`` from the median.
+        """
         step = max(1, math.isqrt(levels.numel() // _SAMPLES))
         sample = levels[::step, ::step].flatten()
         there = sample.isfinite()
@@ -160,11 +165,11 @@ class ThermalNormalizer:
         counts = torch.zeros(_LEVELS, device=levels.device)
         counts = counts.scatter_add_(0, places, there.to(torch.float32)).cumsum_(0)
         last = counts[-1] - 1
-        settings = self._settings
-        ranks = torch.stack(
-            [last * (settings.low_percentile / 100), last * (settings.high_percentile / 100)]
-        )
-        ends = torch.searchsorted(counts, ranks.round_().add_(1)).to(torch.float32)
+        percentiles = (self._settings.low_percentile, self._settings.high_percentile, 50.0)
+        ranks = torch.stack([last * (percent / 100) for percent in percentiles])
+        found = torch.searchsorted(counts, ranks.round_().add_(1)).to(torch.float32)
+        median = found[2]
+        ends = found[:2].clamp(median - reach, median + reach)
         return ends.masked_fill_(last < 0, math.nan)
 
     def _follow(self, measured: torch.Tensor, elapsed_s: float, least: float) -> torch.Tensor:
@@ -192,6 +197,11 @@ class ThermalNormalizer:
             return low, high - low
         span = (current[1] - current[0]).clamp(min=self._least_span(meaning))
         return (current.sum() - span) / 2, span
+
+    def _reach(self, meaning: Units) -> float:
+        if meaning.scale is None:
+            return math.inf
+        return self._settings.max_reach_kelvin / meaning.scale
 
     def _least_span(self, meaning: Units) -> float:
         if self._format[0] == torch.uint8:

@@ -291,6 +291,7 @@ def helpers() -> SimpleNamespace:
         stamp=stamp,
         stamp_of=stamp_of,
         FakePredictor=FakePredictor,
+        Rig=Rig,
         THERMAL=THERMAL,
         VISIBLE=VISIBLE,
         MS=MS,

@@ -57,31 +57,33 @@ def test_one_hot_pixel_does_not_move_the_range_by_a_hundredth_of_a_kelvin():
     assert ranges[0] == pytest.approx(ranges[1], abs=0.011)
 
 
-def test_a_hot_object_that_enters_dims_the_scene_gradually_and_is_white_itself():
+def test_a_fire_that_enters_dims_the_scene_gradually_and_hides_no_person():
     """
-    A fire of 300 K over the scene on 2 % of the image, far beyond the range.
+    A fire of 300 K over the scene on 2 % of the image, and a person of 10 K over it.
 
-    Its white level moves there with 0.3 s, so the scene loses no more than a tenth of its
-    grey a frame, and gets it back with 2 s when the fire is gone.
+    The range reaches no farther than 50 K over the median (295 K), so a span of 10 K becomes one
+    of 55 K at most: with a time constant of 0.3 s, and back with 2 s when the fire is gone.
     """
-    normalizer = make()
-    means, stamp_ns = [], 1
-    for i in range(240):
+    normalizer, stamp_ns = make(), 1
+    grounds, persons = [], []
+    for i in range(300):
         image = street(i)
+        image[60:75, 100:104] = image[60:75, 100:104].mean() + 1_000
         if 30 <= i < 90:
             image[20:39, 20:40] = 59_000
         result = normalizer.normalize(tensor(image), stamp_ns)
         if 30 <= i < 90:
-            assert result[25:35, 25:35].min() > 0.99
-        means.append(result[60:].mean().item())
+            assert result[25:35, 25:35].min() == 1
+        grounds.append(result[80:].mean().item())
+        persons.append(result[60:75, 100:104].mean().item() - result[60:75, 105:109].mean().item())
         stamp_ns += FRAME_NS
-    assert means[29] == pytest.approx(0.5, abs=0.03)
-    # From 10 K to 300 K of span the first frame takes away most, as 1 / span does.
-    assert means[89] < 0.05
-    assert np.abs(np.diff(means[31:])).max() < 0.1
-    assert all(
-        later >= earlier - 0.005 for earlier, later in zip(means[90:], means[91:], strict=False)
-    )
+    assert grounds[29] == pytest.approx(0.5, abs=0.05)
+    assert grounds[89] == pytest.approx(4.9 / 54.9, abs=0.02)
+    # 46 of 255 grey levels.
+    assert persons[89] == pytest.approx(10 / 54.9, abs=0.02)
+    assert np.abs(np.diff(grounds)).max() < 0.2
+    assert all(later >= one - 0.005 for one, later in itertools.pairwise(grounds[90:]))
+    assert grounds[299] > 0.4
 
 
 def test_noise_alone_is_not_amplified():
