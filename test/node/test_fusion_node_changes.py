@@ -68,6 +68,8 @@ def test_a_bag_that_jumps_with_its_clock_is_fused_from_there_on(
     publish_clock(rig, rig.stamp_ns)
     rig.fuse_a_pair()
     rig.publish(Role.THERMAL, stamp_ns=rig.stamp_ns + 33 * helpers.MS)
+    # It is here, and waits, before the clock jumps.
+    rig.spin_until(lambda: int(rig.value('thermal_received')) > int(rig.value('visible_received')))
 
     rig.stamp_ns += jump_s * S
     publish_clock(rig, rig.stamp_ns)
