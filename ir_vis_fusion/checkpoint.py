@@ -128,6 +128,20 @@ def save_checkpoint(
     partial.replace(path)
 
 
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """
+    Read what a checkpoint says about its network, without the weights.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, cut off or no checkpoint of this package.
+
+    """
+    path = Path(path)
+    return _facts(path, _read(path, weights=False)[0])
+
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     Read a checkpoint and build its network.
@@ -201,7 +215,7 @@ def _check_numbers(value: Any) -> None:
         raise ConfigError(f'its configuration holds {value!r}, at most {LARGEST_NUMBER} is meant')
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _read(path: Path, weights: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the metadata, which are known to be complete, and the tensors of a file."""
     from safetensors import safe_open, SafetensorError
 
@@ -209,7 +223,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(found, framework='pt') as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            names = file.keys() if weights else ()
+            tensors = {key: file.get_tensor(key) for key in names}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f'{path}: not a safetensors file, or cut off ({error}); copy or download it again'

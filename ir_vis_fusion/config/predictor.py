@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ir_vis_fusion.config.guidance import GuidanceSettings
 from ir_vis_fusion.config.registration import LiveRegistrationSettings, RegistrationSettings
 from ir_vis_fusion.config.table import group, setting, Settings
-from ir_vis_fusion.config.thermal import ThermalSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, LiveThermalSettings, ThermalSettings
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,9 @@ class PredictorSettings(Settings):
 
     model: str = setting(
         'student',
-        'name of a shipped model, path of a .safetensors checkpoint, or package://PACKAGE/PATH',
+        'name of a shipped model, path of a .safetensors checkpoint or of what ivf export wrote '
+        '(.onnx, .engine), or package://PACKAGE/PATH',
+        live=True,
     )
     device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
     cpu_threads: int = setting(
@@ -57,4 +59,6 @@ class FrameSettings(Settings):
         'guidance.bank say of the scene, if both are there',
         live=True,
     )
+    thermal: LiveThermalSettings = group(LiveThermalSettings)
+    hot_mask: HotMaskSettings = group(HotMaskSettings)
     registration: LiveRegistrationSettings = group(LiveRegistrationSettings)

@@ -1,6 +1,5 @@
 """Messages to frames, fused frames to messages; what OpenCV decodes may go by cv_bridge."""
 
-from array import array
 import functools
 from types import ModuleType
 
@@ -8,7 +7,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from ir_vis_fusion.node.problems import Level
 from ir_vis_fusion.preprocessing.compressed import LONGEST_NAME
-from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS
+from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS, to_bytes
 from ir_vis_fusion.preprocessing.headers import MAX_PIXELS
 from ir_vis_fusion.types import CompressedImage as CompressedBytes
 from ir_vis_fusion.types import Frame, FusedFrame, PixelEncoding, RawImage, Role
@@ -22,6 +21,13 @@ TRANSPORTS = {'raw': Image, 'compressed': CompressedImage}
 def stamp_ns(stamp: Time) -> int:
     """Return a message's stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def describe_image(message: Image | CompressedImage) -> str:
+    """Return size and encoding of an image as it came, in words."""
+    if isinstance(message, CompressedImage):
+        return message.format[:LONGEST_NAME]
+    return f'{message.width}x{message.height} {message.encoding[:LONGEST_NAME]}'
 
 
 def stamp_from(nanoseconds: int) -> Time:
@@ -84,19 +90,22 @@ def cv_bridge() -> ModuleType | None:
 
 def image_from(fused: FusedFrame, header: Header) -> Image:
     """Turn a fused frame into a message with the header of the visible image."""
-    pixels = np.ascontiguousarray(fused.image)
+    return image_of(fused.image, fused.encoding.value, header)
+
+
+def image_of(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """Turn (H, W) or (H, W, 3) pixels, which the encoding describes, into a message."""
+    pixels = np.ascontiguousarray(pixels)
     message = Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
-        encoding=fused.encoding.value,
+        encoding=encoding,
         is_bigendian=0,
         step=pixels.strides[0],
     )
     # Anything but an array of bytes is checked element by element: 45 ms for a VGA image.
-    data = array('B')
-    data.frombytes(memoryview(pixels).cast('B'))
-    message.data = data
+    message.data = to_bytes(pixels)
     return message
 
 

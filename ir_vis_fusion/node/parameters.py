@@ -19,6 +19,7 @@ from ir_vis_fusion.config import (
     setting,
     Settings,
     SynchronizerSettings,
+    ThermalSettings,
     unflatten,
 )
 
@@ -102,7 +103,8 @@ class LadderSettings(Settings):
 class NodeSettings(FrameSettings, PredictorSettings):
     """Everything that can be set on the node."""
 
-    # Both bases have a group of this name; this one holds the other.
+    # Both bases have groups of these names; these hold the others.
+    thermal: ThermalSettings = group(ThermalSettings)
     registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     ladder: LadderSettings = group(LadderSettings)
@@ -125,6 +127,16 @@ class NodeSettings(FrameSettings, PredictorSettings):
     qos: QosSettings = group(QosSettings)
     autostart: bool = setting(
         True, 'configure and activate at start; false: wait for a lifecycle manager'
+    )
+    snapshot_dir: str = setting(
+        '~/.ros/ir_vis_fusion',
+        'folder in which ~/save_snapshot makes one for each snapshot; absolute, or from ~/',
+    )
+    lazy: bool = setting(
+        False,
+        'subscribe the cameras only while somebody listens to an output; it spares their '
+        'bandwidth and the CPU, but nothing is known of the cameras until then and the first '
+        'image takes some tenths of a second',
     )
     input_timeout_s: float = setting(
         1.0, 'an input that is silent for longer is reported', unit='s', minimum=0.1, maximum=60.0

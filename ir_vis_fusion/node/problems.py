@@ -16,6 +16,8 @@ from ir_vis_fusion.types import Mode, ThermalState
 
 # Share of visible images without partner that is worth a word.
 _LONELY = 0.2
+# Share of lost images that is.
+_LOST = 0.1
 
 
 class Level(IntEnum):
@@ -28,11 +30,16 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong now; ``key`` stays the same while it lasts."""
+    """
+    Something that is wrong now; ``key`` stays the same while it lasts.
+
+    ``part`` is the part of the node to which it belongs: one status of /diagnostics.
+    """
 
     key: str
     level: Level
     text: str
+    part: str = 'inference'
 
 
 def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
@@ -41,48 +48,71 @@ def assess(now: Snapshot, before: Snapshot) -> list[Problem]:
         return []
     problems = [
         *_inputs(now),
+        *_losses(now, before),
         *_pairing(now, before),
         *_mode(now),
         *_frames(now, before),
         *_guidance(now),
+        *_model(now, before),
     ]
     return sorted(problems, key=lambda problem: -problem.level)
 
 
 def _inputs(now: Snapshot) -> Iterator[Problem]:
+    if any(side.paused for side in now.inputs):
+        text = 'nobody listens, nothing is subscribed (lazy)'
+        yield Problem('lazy', Level.OK, text, 'inputs')
     for side in now.inputs:
         name = side.role.value
         if side.fault:
-            yield Problem(f'{name}_fault', Level.ERROR, f'{name}: {side.fault}')
+            yield Problem(f'{name}_fault', Level.ERROR, f'{name}: {side.fault}', 'inputs')
+        if side.paused:
+            continue
         if side.silent_s is None:
             where = f'{side.topic} ({side.publishers} publishers)'
-            yield Problem(f'no_{name}', Level.ERROR, f'no {name} images yet on {where}')
+            text = f'no {name} images yet on {where}'
+            yield Problem(f'no_{name}', Level.ERROR, text, 'inputs')
         elif side.silent_s > now.settings.input_timeout_s:
             text = f'{name} images stopped {side.silent_s:.1f} s ago on {side.topic}'
-            yield Problem(f'{name}_stopped', Level.ERROR, text)
+            yield Problem(f'{name}_stopped', Level.ERROR, text, 'inputs')
+
+
+def _losses(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
+    news = news_between(now, before)
+    for side, earlier in zip(now.inputs, before.inputs, strict=False):
+        name, lost = side.role.value, side.lost - earlier.lost
+        sent = news[f'{name}_received'] + lost
+        if lost > max(2, _LOST * sent):
+            text = (
+                f'{lost} of {sent} {name} images lost before they reached this node (their stamps '
+                'tell it): large ones are, unless the middleware is given room, see the README'
+            )
+            yield Problem(f'{name}_lost', Level.WARN, text, 'inputs')
 
 
 def _pairing(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
     news = news_between(now, before)
     if news['jumps']:
         text = f'time jumped back {news["jumps"]} times, pairing started anew'
-        yield Problem('jump', Level.WARN, text)
+        yield Problem('jump', Level.WARN, text, 'synchronizer')
     if news['out_of_order']:
         text = f'{news["out_of_order"]} images dropped, their stamps went back'
-        yield Problem('out_of_order', Level.WARN, text)
+        yield Problem('out_of_order', Level.WARN, text, 'synchronizer')
     if news['invalid_stamp']:
         text = f'{news["invalid_stamp"]} images dropped, the driver stamps them with 0'
-        yield Problem('invalid_stamp', Level.WARN, text)
+        yield Problem('invalid_stamp', Level.WARN, text, 'synchronizer')
     offset_ms = unmatched_offset_ms(now, before)
     if offset_ms is not None:
-        yield Problem('unmatched', Level.ERROR, _remedy(offset_ms, now.settings.sync))
+        yield Problem(
+            'unmatched', Level.ERROR, _remedy(offset_ms, now.settings.sync), 'synchronizer'
+        )
     elif news['visible_unmatched'] > _LONELY * news['visible_received'] and _both_as_fast(news):
         text = (
             f'{news["visible_unmatched"]} of {news["visible_received"]} visible images found no '
             'thermal partner: images come late or get lost on the way, which Fast DDS does with '
             'large ones unless it is given room (see the README), or sync.max_wait_ms is too short'
         )
-        yield Problem('lonely', Level.WARN, text)
+        yield Problem('lonely', Level.WARN, text, 'synchronizer')
 
 
 def _both_as_fast(news: Mapping[str, int]) -> bool:
@@ -111,6 +141,8 @@ def _remedy(offset_ms: float, sync: SynchronizerSettings) -> str:
 
 def _mode(now: Snapshot) -> Iterator[Problem]:
     wanted = Mode.FUSED if now.settings.enable else Mode.VISIBLE_ONLY
+    if any(side.paused for side in now.inputs):
+        return
     if now.mode is Mode.NONE and now.frames.silent_s is not None:
         yield Problem('mode', Level.ERROR, 'nothing is published')
     elif now.mode is not wanted and now.mode is not Mode.NONE:
@@ -147,16 +179,33 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
             f'{"behind" if frames.clock_error_s > 0 else "ahead of"} the clock of this node: set '
             'use_sim_time where a bag is played, synchronise the clocks otherwise'
         )
-        yield Problem('clock', Level.WARN, text)
-    if published and frames.thermal_state is not ThermalState.LIVE:
+        yield Problem('clock', Level.WARN, text, 'inputs')
+    frozen = frames.dropped.get('frozen', 0) - earlier.dropped.get('frozen', 0)
+    if (published or frozen > 0) and frames.thermal_state is not ThermalState.LIVE:
         text = f'thermal image is {frames.thermal_state.value}: shutter calibration, or it hangs'
-        yield Problem('thermal_state', Level.WARN, text)
+        yield Problem('thermal_state', Level.WARN, text, 'thermal')
+    if now.thermal.false_color:
+        text = (
+            'thermal images come in the colours of a palette (false colour), of which luminance '
+            'is taken: warm is not always brighter, set the camera to white-hot or to 16 bits'
+        )
+        yield Problem('false_color', Level.WARN, text, 'thermal')
     if now.camera_info.startswith('uncalibrated'):
         text = f'visible camera_info is {now.camera_info}, passed on as it is'
-        yield Problem('camera_info', Level.OK, text)
+        yield Problem('camera_info', Level.OK, text, 'inputs')
 
 
 def _guidance(now: Snapshot) -> Iterator[Problem]:
     if now.guidance.fault:
-        text = f'CLIP fails, what it saw before stays: {now.guidance.fault}'
+        known = now.guidance.age_s is not None
+        seen = 'what it saw before stays' if known else 'the network runs without'
+        text = f'CLIP fails, {seen}: {now.guidance.fault}'
         yield Problem('guidance', Level.WARN, text)
+
+
+def _model(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
+    if now.model.fault and now.model.fault != before.model.fault:
+        text = f'{now.model.fault}; the model in force stays'
+        yield Problem('model', Level.ERROR, text)
+    if now.model.recovery:
+        yield Problem('recovery', Level.WARN, f'the network runs {now.model.recovery}')

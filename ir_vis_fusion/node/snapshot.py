@@ -6,12 +6,18 @@ from dataclasses import dataclass, field
 
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import GuidanceState, Mode, Role, ThermalState
+from ir_vis_fusion.types import GuidanceState, Mode, Role, ThermalReport, ThermalState
 
 
 @dataclass(frozen=True)
 class InputSnapshot:
-    """What is known of one input; ``silent_s`` is None before the first message."""
+    """
+    What is known of one input; ``silent_s`` is None before the first message.
+
+    ``image`` is size and encoding of the last one, ``age_ms`` the median time from stamp to
+    arrival, None where the stamps are of another clock; ``lost`` counts images that the rhythm
+    of the stamps lets miss; ``paused``: not subscribed, as nobody listens to the node.
+    """
 
     role: Role
     topic: str
@@ -20,6 +26,12 @@ class InputSnapshot:
     silent_s: float | None
     incompatible_qos: int
     fault: str = ''
+    type: str = ''
+    image: str = ''
+    rate_hz: float | None = None
+    age_ms: float | None = None
+    lost: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,23 @@ class FrameSnapshot:
 
 
 @dataclass(frozen=True)
+class ModelSnapshot:
+    """
+    Which network fuses, and where.
+
+    ``loading`` is the name of the one that will; ``recovery`` says what was done after a failure
+    of the device, and after which; ``fault`` why the last replacement is not in force.
+    """
+
+    name: str = ''
+    sha256: str = ''
+    device: str = ''
+    loading: str = ''
+    recovery: str = ''
+    fault: str = ''
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that a status is made from."""
 
@@ -57,6 +86,8 @@ class Snapshot:
     dropped: int = 0
     camera_info: str = 'none'
     guidance: GuidanceState = GuidanceState()
+    model: ModelSnapshot = ModelSnapshot()
+    thermal: ThermalReport = ThermalReport()
 
     @property
     def mode(self) -> Mode:

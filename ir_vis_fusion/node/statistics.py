@@ -42,6 +42,12 @@ class FrameStatistics:
         with self._lock:
             self._dropped[why] += 1
 
+    def add_frozen(self, state: ThermalState) -> None:
+        """Count one that was not published because the thermal image shows no scene."""
+        with self._lock:
+            self._dropped['frozen'] += 1
+            self._thermal_state = state
+
     def add_published(self, fused: FusedFrame, processing_ms: float, latency_ms: float) -> None:
         """Count a published frame."""
         with self._lock:
@@ -49,7 +55,9 @@ class FrameStatistics:
             self._published[fused.mode] += 1
             if fused.mode is Mode.FUSED:
                 self._processing_ms.append(processing_ms)
-            self._thermal_state = fused.thermal_state
+            # A visible image that is published alone knows nothing of why.
+            if fused.mode is not Mode.VISIBLE_ONLY or fused.thermal_state is not ThermalState.LIVE:
+                self._thermal_state = fused.thermal_state
             if abs(latency_ms) < OTHER_CLOCK_NS / 1e6:
                 self._latency_ms.append(latency_ms)
                 self._clock_error_s = None

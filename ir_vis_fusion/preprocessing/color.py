@@ -21,6 +21,10 @@ _JUMP = 0.2
 _FADE = 2.0
 _LEAST_CHROMA = 0.2
 
+# Bytes are recombined in bands of so many pixels, which stay in the cache: half the time of a
+# whole frame at once. Most bands have no jump.
+_BAND = 1 << 16
+
 
 def _shares() -> np.ndarray:
     """Return the share of the chroma, in 255ths, for each absolute change of luma, in levels."""
@@ -118,13 +122,24 @@ def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor)
 
 
 def _recombine_bytes(image: np.ndarray, luma: np.ndarray, fused_luma: np.ndarray) -> np.ndarray:
-    """Do it in saturating byte arithmetic, five times as fast as in float32."""
-    share = cv2.LUT(cv2.absdiff(fused_luma, luma), _SHARES)
-    kept = cv2.multiply(share, luma, scale=1 / 255)
-    # C' = s C + (F - s Y): what is added and what is taken off, of which one is zero.
-    brighter, darker = cv2.subtract(fused_luma, kept), cv2.subtract(kept, fused_luma)
-    three = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
-    fused = cv2.multiply(image, three, scale=1 / 255)
-    cv2.add(fused, cv2.cvtColor(brighter, cv2.COLOR_GRAY2RGB, dst=three), dst=fused)
-    cv2.subtract(fused, cv2.cvtColor(darker, cv2.COLOR_GRAY2RGB, dst=three), dst=fused)
+    """Do it in saturating byte arithmetic, some ten times as fast as in float32."""
+    fused = np.empty(image.shape, np.uint8)
+    rows = max(1, _BAND // image.shape[1])
+    for top in range(0, len(image), rows):
+        band = slice(top, top + rows)
+        _recombine_band(image[band], luma[band], fused_luma[band], fused[band])
     return fused
+
+
+def _recombine_band(
+    image: np.ndarray, luma: np.ndarray, fused_luma: np.ndarray, out: np.ndarray
+) -> None:
+    change = cv2.absdiff(fused_luma, luma)
+    if change.max() > 255 * _JUMP:
+        share = cv2.LUT(change, _SHARES)
+        luma = cv2.multiply(share, luma, scale=1 / 255)
+        image = cv2.multiply(image, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+    # C' = s C + (F - s Y): what is added and what is taken off, of which one is zero.
+    brighter = cv2.cvtColor(cv2.subtract(fused_luma, luma), cv2.COLOR_GRAY2RGB)
+    darker = cv2.cvtColor(cv2.subtract(luma, fused_luma), cv2.COLOR_GRAY2RGB)
+    cv2.subtract(cv2.add(image, brighter, dst=brighter), darker, dst=out)

@@ -2,9 +2,10 @@
 Messages and image files to frames; the only module that knows OpenCV.
 
 What a frame holds is decided by the role of its camera. THERMAL: one channel in its own depth
-(8-bit, 16-bit or float); colour becomes BT.601 luminance. VISIBLE: three 8-bit channels; mono
-becomes three equal ones and 16 bits become 8 by v / 257, rounded (65535 is white, so a 12-bit
-camera has to fill the upper bits).
+(8-bit, 16-bit or float); colour becomes BT.601 luminance, and where it is that of a palette
+(false colour), of which no temperature can be had, the frame says so. VISIBLE: three 8-bit
+channels; mono becomes three equal ones and 16 bits become 8 by v / 257, rounded (65535 is white,
+so a 12-bit camera has to fill the upper bits).
 
 Encodings in ``FAST_ENCODINGS`` are views of the message, padded rows included, unless the
 role asks for other channels or the bytes are in the wrong order. A view is as writable as its
@@ -13,6 +14,7 @@ buffer: the ``array.array`` of a received message is writable, ``bytes`` are not
 copy into a tensor that is there already.
 """
 
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import cv2
 from ir_vis_fusion.errors import EncodingError, nearest
 from ir_vis_fusion.files import checked_file, MAX_IMAGE_BYTES
 from ir_vis_fusion.preprocessing.compressed import decompress, LONGEST_NAME, shown
+from ir_vis_fusion.preprocessing.false_color import is_false_color
 from ir_vis_fusion.preprocessing.headers import check_size
 from ir_vis_fusion.types import CompressedImage, Frame, PixelEncoding, RawImage, Role
 import numpy as np
@@ -118,6 +121,13 @@ def read_image(path: str | Path, role: Role) -> Frame:
         raise EncodingError(error.kind, f'{path}: {error}') from None
 
 
+def to_bytes(image: np.ndarray) -> array:
+    """Copy pixels into what the data of a message take without a look at each byte."""
+    data = array('B')
+    data.frombytes(memoryview(np.ascontiguousarray(image)).cast('B'))
+    return data
+
+
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """
     Write (H, W) or RGB (H, W, 3) pixels; the suffix names the file type.
@@ -154,8 +164,9 @@ def _file_error(message: str) -> EncodingError:
 def _frame(
     image: RawImage | CompressedImage, pixels: np.ndarray, order: PixelEncoding, role: Role
 ) -> Frame:
+    false_color = role is Role.THERMAL and is_false_color(pixels)
     pixels, encoding = _fit_role(pixels, order, role)
-    return Frame(pixels, encoding, image.stamp_ns, image.frame_id)
+    return Frame(pixels, encoding, image.stamp_ns, image.frame_id, false_color)
 
 
 def _unpack(image: RawImage) -> tuple[np.ndarray, PixelEncoding]:

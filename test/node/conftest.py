@@ -17,6 +17,7 @@ from ir_vis_fusion.types import (
     Mode,
     PixelEncoding,
     Role,
+    ThermalReport,
     ThermalState,
 )
 import numpy as np
@@ -36,6 +37,8 @@ class FakePredictor:
 
     device = 'nothing'
     guidance_note = ''
+    halved = 0
+    network = SimpleNamespace(sha256='0123456789abcdef')
 
     def __init__(self, settings: Any, background: bool = False) -> None:
         self.settings = settings
@@ -48,6 +51,9 @@ class FakePredictor:
         self.warm_ups: list[tuple[int, int]] = []
         self.error: Exception | None = None
         self.thermal_state = ThermalState.LIVE
+        self.report = ThermalReport()
+        self.wanted: list[Any] = []
+        self.calibrating: list[bool] = []
 
     def warm_up(self, height: int, width: int) -> None:
         self.warm_ups.append((height, width))
@@ -62,11 +68,21 @@ class FakePredictor:
     def guidance_state(self) -> GuidanceState:
         return self.guidance
 
+    def halve(self) -> None:
+        self.halved += 1
+
     def close(self) -> None:
         self.closed = True
 
-    def predict(self, pair: FramePair, frame_settings: Any) -> FusedFrame:
+    def thermal_report(self) -> ThermalReport:
+        return self.report
+
+    def tell_calibrating(self, calibrating: bool) -> None:
+        self.calibrating.append(calibrating)
+
+    def predict(self, pair: FramePair, frame_settings: Any, wanted: Any) -> FusedFrame:
         self.pairs.append(pair)
+        self.wanted.append(wanted)
         self.frame_settings.append(frame_settings)
         if self.error is not None:
             raise self.error
@@ -86,7 +102,7 @@ class FakePredictor:
         )
 
     def thermal_only(
-        self, frame: Frame, height: int, width: int, frame_settings: Any
+        self, frame: Frame, height: int, width: int, frame_settings: Any, wanted: Any
     ) -> FusedFrame:
         return FusedFrame(
             image=np.full((height, width, 3), 77, np.uint8),
@@ -275,6 +291,7 @@ def helpers() -> SimpleNamespace:
         stamp=stamp,
         stamp_of=stamp_of,
         FakePredictor=FakePredictor,
+        Rig=Rig,
         THERMAL=THERMAL,
         VISIBLE=VISIBLE,
         MS=MS,

@@ -130,7 +130,8 @@ def test_the_reset_service_resets_the_predictor_at_the_next_pair(rig: Any) -> No
 @pytest.mark.parametrize(
     ('name', 'value', 'reason'),
     [
-        ('model', 'other', 'restart'),
+        ('device', 'cpu', 'restart'),
+        ('model', 'studnet', "did you mean 'student'"),
         ('strength', 1.5, 'strength'),
         ('strength', 2, 'strength must be <= 1, got 2'),
         ('enable', 'yes', 'BOOL'),
@@ -186,13 +187,13 @@ def test_descriptors_tell_ranges_and_what_may_change(rig: Any) -> None:
 
     strength = node.describe_parameter('strength')
     depth = node.describe_parameter('qos.depth')
-    model = node.describe_parameter('model')
+    device = node.describe_parameter('device')
 
     assert strength.floating_point_range[0].to_value == 1.0
     assert 'while the node runs' in strength.additional_constraints
     assert (depth.integer_range[0].from_value, depth.integer_range[0].to_value) == (1, 10)
-    assert 'restart' in model.additional_constraints
-    assert model.description
+    assert 'restart' in device.additional_constraints
+    assert device.description
 
 
 def test_topics_follow_remapping_and_camera_info_is_the_sibling_of_the_remapped_image(

@@ -14,6 +14,7 @@ from ir_vis_fusion.models.registry import build
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.color import luma, recombine
 from ir_vis_fusion.preprocessing.levels import to_type
+from ir_vis_fusion.preprocessing.view import register
 from ir_vis_fusion.types import Frame, FramePair, GuidanceState, PixelEncoding
 import numpy as np
 import pytest
@@ -92,10 +93,10 @@ def expected_luma(predictor: FusionPredictor, given: FramePair, *features: Tenso
     """Fuse by the network itself: thermal resized, colours kept."""
     visible, images = torch.from_numpy(given.visible.image), predictor._backend.images
     vis_y = luma(visible, given.visible.encoding, images)
-    ir = torch.from_numpy(given.thermal.image)[None, None] * (1 / 255)
-    ir = nn.functional.interpolate(ir, size=vis_y.shape, mode='bilinear', align_corners=False)
-    vis, ir = (to_type(to_type(image, images), torch.float32) for image in (vis_y, ir))
-    fused = load_checkpoint(predictor.network.path).model(vis[None, None], ir, *features)[0, 0]
+    ir = register(torch.from_numpy(given.thermal.image) * (1 / 255), vis_y.shape, None)
+    images_in = (to_type(to_type(image, images), torch.float32) for image in (vis_y, ir))
+    vis, ir = (image[None, None] for image in images_in)
+    fused = load_checkpoint(predictor.network.path).model(vis, ir, *features)[0, 0]
     return recombine(visible, vis_y, to_type(fused, images)).numpy()
 
 
