@@ -216,6 +216,19 @@ def test_what_was_asked_for_comes_back_on_demand(device: Device) -> None:
     live.close()
 
 
+def test_what_is_built_after_a_failure_follows_the_prompt_that_is_in_force_then(
+    device: Device,
+) -> None:
+    live = LivePredictor(device.make, GPU)
+    live.check(FrameSettings(prompt='fog'))
+    device.fails = lambda predictor: no_memory() if predictor.device == 'cuda' else None
+
+    predict_until(live, lambda: live.snapshot().device == 'cpu')
+
+    assert device.made[1].settings.prompt == 'fog'
+    live.close()
+
+
 def test_another_model_is_built_beside_the_frames_and_none_fails(device: Device) -> None:
     live = LivePredictor(device.make, GPU)
     device.build_may_go_on.clear()
