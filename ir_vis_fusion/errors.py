@@ -49,6 +49,10 @@ class CheckpointError(FusionError):
     """A weights file is missing, damaged or made for another network."""
 
 
+class BackendError(FusionError):
+    """A library that runs or writes networks is missing or cannot do it."""
+
+
 class DeviceError(FusionError):
     """The device that was asked for is not there or cannot be used."""
 

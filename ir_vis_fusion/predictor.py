@@ -20,7 +20,7 @@ from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_co
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
 from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
-from ir_vis_fusion.preprocessing.side_products import make_side_products, Pictures
+from ir_vis_fusion.preprocessing.side_products import make_side_products, Pictures, Place
 from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import (
     Frame,
@@ -192,12 +192,10 @@ class FusionPredictor:
             mode = Mode.NONE
         image = self._download(fused, encoding)
         self.lap('download')
-        products = {}
-        if wanted and thermal.state is ThermalState.LIVE:
-            pictures = Pictures(visible, fused, encoding, view)
-            products = make_side_products(
-                wanted, thermal, pictures, self._front_end, frame_settings.hot_mask
-            )
+        place, pictures = Place(tuple(visible.shape[:2]), view), Pictures(visible, fused, encoding)
+        products = make_side_products(
+            wanted, thermal, place, self._front_end, frame_settings.hot_mask, pictures
+        )
         return FusedFrame(
             image=image,
             encoding=self._encoding,
@@ -222,6 +220,7 @@ class FusionPredictor:
         height: int,
         width: int,
         frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+        wanted: Set[SideProduct] = frozenset(),
     ) -> FusedFrame:
         """Return the thermal image in grey, normalised, in the visible view of that size."""
         thermal = self._front_end.look(frame, frame_settings.thermal.window_c)
@@ -230,7 +229,10 @@ class FusionPredictor:
         view = self._registration.view(*sizes, frame_settings.registration.distance_m)
         ir = register(thermal.ir, (height, width), view)
         image = to_type(ir, torch.uint8)[..., None].expand(-1, -1, 3).cpu().numpy()
-        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, state, mode)
+        place, hot = Place((height, width), view), frame_settings.hot_mask
+        products = make_side_products(wanted, thermal, place, self._front_end, hot)
+        facts = (frame.stamp_ns, frame.frame_id, 0, state, mode)
+        return FusedFrame(image, self._encoding, *facts, **products)
 
     def _view(
         self, pair: FramePair, thermal: ThermalImage, settings: FrameSettings

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ir_vis_fusion.backends import torch_backend
+from ir_vis_fusion.backends import onnx_backend, tensorrt_backend, torch_backend
 from ir_vis_fusion.backends.interface import Backend
 from ir_vis_fusion.checkpoint import read_facts, resolve, SUFFIX
 from ir_vis_fusion.errors import CheckpointError
 import torch
 
 # Each takes the file, the device and whether float32 is wanted throughout.
-BACKENDS: dict[str, Callable[[Path, torch.device, bool], Backend]] = {SUFFIX: torch_backend.load}
+BACKENDS: dict[str, Callable[[Path, torch.device, bool], Backend]] = {
+    SUFFIX: torch_backend.load,
+    onnx_backend.SUFFIX: onnx_backend.OnnxBackend,
+    tensorrt_backend.SUFFIX: tensorrt_backend.TensorrtBackend,
+}
 
 
 def check_model(model: str) -> None:
@@ -39,6 +43,10 @@ def load_backend(path: Path, device: torch.device, exact: bool = False) -> Backe
     ------
     CheckpointError
         Where the ending is unknown, or the file is damaged or made for another network.
+    BackendError
+        Where the library is missing.
+    DeviceError
+        Where it cannot use the device.
 
     """
     _check_ending(path)

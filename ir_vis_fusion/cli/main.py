@@ -6,11 +6,13 @@ import sys
 
 from ir_vis_fusion import __version__
 from ir_vis_fusion.cli import (
+    bench,
     demo,
     describe,
     detect_eval,
     doctor,
     evaluate,
+    export,
     fuse,
     models,
     play,
@@ -30,6 +32,8 @@ COMMANDS = (
     demo,
     sample,
     models,
+    bench,
+    export,
     describe,
     prompts,
     doctor,

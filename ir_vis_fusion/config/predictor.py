@@ -14,7 +14,8 @@ class PredictorSettings(Settings):
 
     model: str = setting(
         'student',
-        'name of a shipped model, path of a .safetensors checkpoint, or package://PACKAGE/PATH',
+        'name of a shipped model, path of a .safetensors checkpoint or of what ivf export wrote '
+        '(.onnx, .engine), or package://PACKAGE/PATH',
         live=True,
     )
     device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')

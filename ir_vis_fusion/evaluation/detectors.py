@@ -1,5 +1,5 @@
 """
-Detectors as ONNX files: an image in, boxes out; the only module that knows ONNX Runtime.
+Detectors as ONNX files: an image in, boxes out.
 
 Two families with what their own code does around the network:
 
@@ -18,6 +18,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from ir_vis_fusion.backends.onnx_backend import has_cuda, open_session
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.files import checked_file, MAX_WEIGHTS_BYTES
 import numpy as np
@@ -65,7 +66,9 @@ class Detector:
     Raises
     ------
     EvaluationError
-        Where ONNX Runtime is missing or the file is no such network.
+        Where the file is no such network.
+    BackendError
+        Where ONNX Runtime is missing.
 
     """
 
@@ -204,21 +207,9 @@ def _area_means(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _open(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise EvaluationError(
-            "onnxruntime is missing: pip install 'ir_vis_fusion[detect]'"
-        ) from None
-    found = checked_file(path, MAX_WEIGHTS_BYTES, EvaluationError, ('.onnx',))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    wanted = ('CUDAExecutionProvider', 'CPUExecutionProvider')
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    try:
-        return onnxruntime.InferenceSession(found, options, providers)
-    except Exception as error:  # noqa: BLE001 (its errors have no common class but this)
-        raise EvaluationError(f'{str(path)!r}: not a network to run: {error}') from None
+    checked_file(path, MAX_WEIGHTS_BYTES, EvaluationError, ('.onnx',))
+    device = torch.device('cuda' if has_cuda() else 'cpu')
+    return open_session(path, device, EvaluationError)
 
 
 def _guess(shape: tuple[int, ...], session: Any, path: Path) -> str:

@@ -140,11 +140,16 @@ class LivePredictor:
         return self._current.visible_only(frame)
 
     def thermal_only(
-        self, frame: Frame, height: int, width: int, settings: FrameSettings
+        self,
+        frame: Frame,
+        height: int,
+        width: int,
+        settings: FrameSettings,
+        wanted: Set[SideProduct] = frozenset(),
     ) -> FusedFrame:
         """Return the thermal image alone."""
         self._take_next()
-        return self._current.thermal_only(frame, height, width, settings)
+        return self._current.thermal_only(frame, height, width, settings, wanted)
 
     def tell_calibrating(self, calibrating: bool) -> None:
         """Take what the thermal camera's telemetry says of a calibration."""

@@ -1,6 +1,5 @@
 """Messages to frames, fused frames to messages; what OpenCV decodes may go by cv_bridge."""
 
-from array import array
 import functools
 from types import ModuleType
 
@@ -8,7 +7,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from ir_vis_fusion.node.problems import Level
 from ir_vis_fusion.preprocessing.compressed import LONGEST_NAME
-from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS
+from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS, to_bytes
 from ir_vis_fusion.preprocessing.headers import MAX_PIXELS
 from ir_vis_fusion.types import CompressedImage as CompressedBytes
 from ir_vis_fusion.types import Frame, FusedFrame, PixelEncoding, RawImage, Role
@@ -106,9 +105,7 @@ def image_of(pixels: np.ndarray, encoding: str, header: Header) -> Image:
         step=pixels.strides[0],
     )
     # Anything but an array of bytes is checked element by element: 45 ms for a VGA image.
-    data = array('B')
-    data.frombytes(memoryview(pixels).cast('B'))
-    message.data = data
+    message.data = to_bytes(pixels)
     return message
 
 

@@ -136,7 +136,7 @@ class Pipeline:
             self._fail('fusion', error)
             return self._predictor.visible_only(visible)
         if fused.mode is Mode.NONE:
-            self.statistics.add_dropped('frozen')
+            self.statistics.add_frozen(fused.thermal_state)
             return None
         if fused.mode is Mode.VISIBLE_ONLY and settings.enable:
             self._ladder.fail_thermal()
@@ -145,10 +145,11 @@ class Pipeline:
     def _thermal_only(self, thermal: Frame) -> FusedFrame | None:
         """Return the thermal image, None where it shows no scene: it would pass for a live one."""
         size = self._size or thermal.image.shape[:2]
-        alone = self._predictor.thermal_only(thermal, *size, self._frame_settings())
+        settings, wanted = self._frame_settings(), self._outputs.wanted
+        alone = self._predictor.thermal_only(thermal, *size, settings, wanted)
         if alone.thermal_state is ThermalState.LIVE:
             return alone
-        self.statistics.add_dropped('frozen')
+        self.statistics.add_frozen(alone.thermal_state)
         return None
 
     def _is_stale(self, job: Job) -> bool:

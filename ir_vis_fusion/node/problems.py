@@ -180,7 +180,8 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
             'use_sim_time where a bag is played, synchronise the clocks otherwise'
         )
         yield Problem('clock', Level.WARN, text, 'inputs')
-    if published and frames.thermal_state is not ThermalState.LIVE:
+    frozen = frames.dropped.get('frozen', 0) - earlier.dropped.get('frozen', 0)
+    if (published or frozen > 0) and frames.thermal_state is not ThermalState.LIVE:
         text = f'thermal image is {frames.thermal_state.value}: shutter calibration, or it hangs'
         yield Problem('thermal_state', Level.WARN, text, 'thermal')
     if now.thermal.false_color:

@@ -42,6 +42,12 @@ class FrameStatistics:
         with self._lock:
             self._dropped[why] += 1
 
+    def add_frozen(self, state: ThermalState) -> None:
+        """Count one that was not published because the thermal image shows no scene."""
+        with self._lock:
+            self._dropped['frozen'] += 1
+            self._thermal_state = state
+
     def add_published(self, fused: FusedFrame, processing_ms: float, latency_ms: float) -> None:
         """Count a published frame."""
         with self._lock:

@@ -8,7 +8,7 @@ from ir_vis_fusion.config import HotMaskSettings
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.units import Units, ZERO_C
 from ir_vis_fusion.preprocessing.view import register, View
-from ir_vis_fusion.types import PixelEncoding, SideProduct
+from ir_vis_fusion.types import PixelEncoding, SideProduct, ThermalState
 import numpy as np
 import torch
 
@@ -18,21 +18,23 @@ _LARGEST = 65535
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """
-    What a frame was made of besides the thermal image, on one device.
-
-    ``visible`` and ``fused`` are (H, W, 3) uint8 in one order of colours; ``view`` is how the
-    visible camera sees the thermal image, None: as its own.
-    """
+    """Visible and fused image, (H, W, 3) uint8 on one device, in one order of colours."""
 
     visible: torch.Tensor
     fused: torch.Tensor
     encoding: PixelEncoding
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """The visible view: its size (H, W), and how it sees the thermal image, None: as its own."""
+
+    size: tuple[int, int]
     view: View | None
 
     def register(self, image: torch.Tensor) -> torch.Tensor:
         """Return a thermal image (H', W') float32 in the visible view, NaN outside its own."""
-        registered = register(image, tuple(self.visible.shape[:2]), self.view)
+        registered = register(image, self.size, self.view)
         if self.view is None or self.view.mask is None:
             return registered
         return registered.masked_fill(self.view.mask == 0, math.nan)
@@ -41,23 +43,30 @@ class Pictures:
 def make_side_products(
     wanted: Set[SideProduct],
     thermal: ThermalImage,
-    pictures: Pictures,
+    place: Place,
     front_end: ThermalFrontEnd,
     settings: HotMaskSettings,
+    pictures: Pictures | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return what is wanted, by the field of FusedFrame, on the CPU."""
+    """
+    Return what is wanted, by the field of FusedFrame, on the CPU.
+
+    Nothing where the thermal image is not live, and no view of all three without ``pictures``.
+    """
     products = {}
+    if not wanted or thermal.state is not ThermalState.LIVE:
+        return products
     if wanted & {SideProduct.THERMAL_REGISTERED, SideProduct.HOT_MASK}:
         measured, units = front_end.measure(thermal)
-        registered = pictures.register(measured)
+        registered = place.register(measured)
         if SideProduct.THERMAL_REGISTERED in wanted:
             products['thermal_registered'] = as_counts(registered)
         if SideProduct.HOT_MASK in wanted:
             least_span = front_end.least_span(thermal)
             threshold = hot_threshold(measured, units, settings, least_span)
             products['hot_mask'] = hot_mask(registered, threshold)
-    if SideProduct.SIDE_BY_SIDE in wanted:
-        products['side_by_side'] = side_by_side(pictures.register(thermal.ir), pictures)
+    if SideProduct.SIDE_BY_SIDE in wanted and pictures is not None:
+        products['side_by_side'] = side_by_side(place.register(thermal.ir), pictures)
     return {name: product.cpu().numpy() for name, product in products.items()}
 
 

@@ -102,7 +102,7 @@ class FakePredictor:
         )
 
     def thermal_only(
-        self, frame: Frame, height: int, width: int, frame_settings: Any
+        self, frame: Frame, height: int, width: int, frame_settings: Any, wanted: Any
     ) -> FusedFrame:
         return FusedFrame(
             image=np.full((height, width, 3), 77, np.uint8),

@@ -159,7 +159,9 @@ def test_the_policy_for_calibrations_holds_in_the_node(
         real.publish_pair(thermal=helpers.image(shutter, 'mono16'))
 
     real.spin_until(lambda: real.value('mode') == mode, feed=close)
-    assert int(real.value('ffc_events')) == 1
+    assert real.value('ffc_events') == '1'
+    assert real.value('thermal_state') == 'flat'
+    assert real.told('thermal image is flat')
     if policy == 'drop':
         assert int(real.value('dropped_frozen')) > 0
         real.fused.clear()

@@ -101,6 +101,18 @@ def test_the_registered_image_is_in_centikelvin_whatever_the_camera_sends(dtype:
     np.testing.assert_array_equal(result.hot_mask, expected)
 
 
+def test_the_thermal_image_alone_has_its_temperatures_too() -> None:
+    """At night, when the visible image is of no use, they matter most."""
+    predictor = make(units='centikelvin')
+    thermal = make_pair(centikelvin(scene())).thermal
+    result = predictor.thermal_only(thermal, HEIGHT, WIDTH, wanted=ALL)
+    np.testing.assert_array_equal(result.thermal_registered, centikelvin(scene()))
+    assert result.hot_mask[20, 30] == 255
+    assert result.side_by_side is None
+    alone = predictor.thermal_only(shutter(33).thermal, HEIGHT, WIDTH, wanted=ALL)
+    assert alone.thermal_registered is alone.hot_mask is None
+
+
 def test_without_units_the_registered_image_holds_counts() -> None:
     counts = centikelvin(scene()) // 4
     result = make(units='counts').predict(make_pair(counts), wanted=ALL)

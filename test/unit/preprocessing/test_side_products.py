@@ -70,7 +70,7 @@ def test_side_by_side_is_rgb_whatever_the_order_of_the_inputs(encoding):
     visible[..., 0 if encoding is PixelEncoding.RGB8 else 2] = 200
     ir = torch.full((4, 6), 0.5)
     ir[0, 0] = math.nan
-    view = side_by_side(ir, Pictures(visible, visible // 2, encoding, None))
+    view = side_by_side(ir, Pictures(visible, visible // 2, encoding))
     assert view.shape == (4, 18, 3)
     assert view[0, 0].tolist() == [0, 0, 0]
     assert view[1, 1].tolist() == [128, 128, 128]
