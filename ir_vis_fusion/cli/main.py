@@ -6,6 +6,7 @@ import sys
 
 from ir_vis_fusion import __version__
 from ir_vis_fusion.cli import (
+    calibrate,
     demo,
     describe,
     detect_eval,
@@ -26,6 +27,7 @@ COMMANDS = (
     evaluate,
     detect_eval,
     replay,
+    calibrate,
     play,
     demo,
     sample,
