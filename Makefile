@@ -1,6 +1,10 @@
 # make demo   install and run the main job: thermal and visible topics in, fused images out
 # make test   install and run the tests
+# make bench  time the path on this machine and put the tables into README.md
 # make lint   check style
+# make fuzz   mutated messages through the decoder for FUZZ_SECONDS=600, of SEED=0 or another
+# make soak   the node at 30 Hz for MINUTES=10, told as a table and in soak/soak.json
+# make audit  look the installed packages up in a database of vulnerabilities (needs a network)
 # make clean  remove what the others made
 #
 # demo takes THERMAL= and VISIBLE= (two videos or two folders of images, FPS= for folders), or
@@ -34,7 +38,7 @@ DEMO_FLAGS = $(call given,--thermal,$(THERMAL)) $(call given,--visible,$(VISIBLE
   $(call given,--visible-topic,$(VISIBLE_TOPIC)) \
   $(call given,--model,$(MODEL)) $(call given,--device,$(DEVICE))
 
-.PHONY: demo test lint clean
+.PHONY: demo test bench lint fuzz soak audit clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/ivf demo --out demo $(DEMO_FLAGS)
@@ -42,12 +46,30 @@ demo: $(VENV)/.installed-demo
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
+# The node is measured at the first size.
+bench: $(VENV)/.installed-test
+	$(BIN)/ivf bench --model $(or $(MODEL),student) --backend torch onnxruntime \
+	  --size 640x480 320x240 1280x1024 1920x1080 --node \
+	  --json resource/bench.json --plot resource/bench.png --markdown README.md
+
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python test/fuzz/fuzz_messages.py --seconds $(or $(FUZZ_SECONDS),600) \
+	  --seed $(or $(SEED),0) --progress .fuzz-progress
+
+soak: $(VENV)/.installed-test
+	$(BIN)/python test/soak/soak.py --minutes $(or $(MINUTES),10) --out soak
+
+audit: $(VENV)/.installed-test
+	$(BIN)/python -m pip install pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > .audit-packages
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement .audit-packages
+
 clean:
-	rm -rf $(VENV) demo build install log
+	rm -rf $(VENV) demo build install log soak .fuzz-progress .audit-packages
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)

@@ -29,7 +29,9 @@ clip = ['open_clip_torch>=3.0', 'torchvision']
 bags = ['rosbags>=0.11.9']  # opens .mcap files without metadata.yaml
 report = ['matplotlib>=3.10']
 ray = ['ray>=2.9']  # ivf replay --ray
-detect = ['onnxruntime', 'pycocotools']
+onnx = ['onnxruntime']
+export = ['onnx', 'onnxscript', *onnx]  # torch's exporter wants the first two
+detect = [*onnx, 'pycocotools']
 train = ['accelerate>=1.0', 'tensorboard', *clip]
 test = ['hypothesis', 'piq', 'pytest', 'scikit-image', 'torchmetrics']
 
@@ -53,6 +55,7 @@ setup(
             f'share/{package}/config',
             [*sorted(glob('config/*.yaml')), f'{package}/node/fastdds.xml'],
         ),
+        (f'share/{package}/config/sros2', sorted(glob('config/sros2/*.xml'))),
         (f'share/{package}/config/calibration', sorted(glob('config/calibration/*.yaml'))),
         (f'share/{package}/weights', sorted(glob(f'{package}/weights/*'))),
     ],
@@ -73,10 +76,12 @@ setup(
         'bags': bags,
         'report': report,
         'ray': ray,
+        'onnx': onnx,
+        'export': export,
         'detect': detect,
         'train': train,
         'test': test,  # colcon runs pytest where it is named here
-        'dev': [*bags, *report, *detect, *train, *test, 'ruff'],
+        'dev': [*bags, *report, *detect, *export, *train, *test, 'ruff'],
     },
     zip_safe=False,
     entry_points={

@@ -15,9 +15,11 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import reprlib
 from typing import Any, TYPE_CHECKING
 
 from ir_vis_fusion.errors import CheckpointError, ConfigError, nearest
+from ir_vis_fusion.files import checked_file, MAX_CHECKPOINT_BYTES
 
 if TYPE_CHECKING:
     from torch import nn, Tensor
@@ -26,6 +28,15 @@ FORMAT_VERSION = 1
 SUFFIX = '.safetensors'
 WEIGHTS_FOLDER = Path(__file__).parent / 'weights'
 PACKAGE_SCHEME = 'package://'
+_FACTS = {
+    'format_version': int,
+    'name': str,
+    'config': dict,
+    'preprocessing': dict,
+    'provenance': dict,
+}
+# Of a network's configuration, which may come from anywhere: widths, depths, lengths of features.
+LARGEST_NUMBER = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +128,20 @@ def save_checkpoint(
     partial.replace(path)
 
 
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """
+    Read what a checkpoint says about its network, without the weights.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, cut off or no checkpoint of this package.
+
+    """
+    path = Path(path)
+    return _facts(path, _read(path, weights=False)[0])
+
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     Read a checkpoint and build its network.
@@ -128,8 +153,6 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         tensors are not those of the network that it names.
 
     """
-    from ir_vis_fusion.models.registry import build
-
     path = Path(path)
     metadata, tensors = _read(path)
     sha256 = metadata.pop('sha256')
@@ -138,36 +161,75 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f'{path}: damaged: its content has SHA-256 {actual[:12]}…, the file says '
             f'{sha256[:12]}…; copy or download it again'
         )
-    facts = {key: json.loads(value) for key, value in metadata.items()}
+    facts = _facts(path, metadata)
     if facts.pop('format_version') != FORMAT_VERSION:
         raise CheckpointError(
             f'{path}: format version {metadata["format_version"]}, expected {FORMAT_VERSION}; '
             'it was written by another version of this package'
         )
     try:
-        model = build(facts['name'], facts['config'])
-        model.load_state_dict(tensors)
+        model = _build(facts['name'], facts['config'], tensors)
     except (ConfigError, RuntimeError) as error:
         raise CheckpointError(f'{path}: {error}') from None
     return Checkpoint(model.eval(), **facts, sha256=sha256, path=path)
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata's values, of the types that they must have."""
+    try:
+        facts = {key: json.loads(value) for key, value in metadata.items() if key in _FACTS}
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f'{path}: its metadata are not JSON: {error}') from None
+    for key, kind in _FACTS.items():
+        if not isinstance(facts[key], kind):
+            raise CheckpointError(
+                f'{path}: {key} in its metadata must be {kind.__name__}, got '
+                f'{reprlib.repr(facts[key])}'
+            )
+    return facts
+
+
+def _build(name: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """
+    Build the network and give it its weights.
+
+    A configuration may ask for a network of any size; no memory is taken for it before the file
+    is seen to hold all of its tensors.
+    """
+    from ir_vis_fusion.models.registry import build
+    import torch
+
+    _check_numbers(config)
+    with torch.device('meta'):
+        build(name, config).load_state_dict(tensors, assign=True)
+    model = build(name, config)
+    model.load_state_dict(tensors)
+    return model
+
+
+def _check_numbers(value: Any) -> None:
+    if isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_numbers(one)
+    elif isinstance(value, (int, float)) and not abs(value) <= LARGEST_NUMBER:
+        raise ConfigError(f'its configuration holds {value!r}, at most {LARGEST_NUMBER} is meant')
+
+
+def _read(path: Path, weights: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the metadata, which are known to be complete, and the tensors of a file."""
     from safetensors import safe_open, SafetensorError
 
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such file{_advice()}')
+    found = checked_file(path, MAX_CHECKPOINT_BYTES, CheckpointError, advice=_advice())
     try:
-        with safe_open(path, framework='pt') as file:
+        with safe_open(found, framework='pt') as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            names = file.keys() if weights else ()
+            tensors = {key: file.get_tensor(key) for key in names}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f'{path}: not a safetensors file, or cut off ({error}); copy or download it again'
         ) from None
-    expected = {'format_version', 'name', 'config', 'preprocessing', 'provenance', 'sha256'}
-    if missing := sorted(expected - metadata.keys()):
+    if missing := sorted({*_FACTS, 'sha256'} - metadata.keys()):
         raise CheckpointError(
             f'{path}: not a checkpoint of this package: its metadata lack {", ".join(missing)}'
         )
@@ -186,8 +248,10 @@ def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 def _in_package(model: str) -> Path:
     package, _, inside = model.removeprefix(PACKAGE_SCHEME).partition('/')
-    if not package or not inside:
-        raise CheckpointError(f'model {model!r} must be {PACKAGE_SCHEME}PACKAGE/PATH')
+    if not package or not inside or '..' in (package, *Path(inside).parts):
+        raise CheckpointError(
+            f"model {model!r} must be {PACKAGE_SCHEME}PACKAGE/PATH, without '..' in it"
+        )
     prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
     for prefix in prefixes:
         path = prefix / 'share' / package / inside

@@ -28,8 +28,8 @@ class EncodingError(FusionError):
     An image message or file cannot be decoded.
 
     ``kind`` is a short, stable name of the fault for counters: ``truncated``,
-    ``unknown_encoding``, ``empty``, ``undecodable`` or ``channels``; ``file`` where an image
-    file cannot be opened or written.
+    ``unknown_encoding``, ``empty``, ``too_large``, ``undecodable`` or ``channels``; ``file``
+    where an image file cannot be opened or written.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -47,6 +47,10 @@ class GuidanceError(FusionError):
 
 class CheckpointError(FusionError):
     """A weights file is missing, damaged or made for another network."""
+
+
+class BackendError(FusionError):
+    """A library that runs or writes networks is missing or cannot do it."""
 
 
 class DeviceError(FusionError):

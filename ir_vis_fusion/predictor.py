@@ -7,25 +7,31 @@ the order in which :meth:`FusionPredictor.predict` runs them: thermal state and 
 registration, network, recombination.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from ir_vis_fusion.backends.chooser import load_backend
+from ir_vis_fusion.backends.device import select_device
+from ir_vis_fusion.backends.half_size import HalfSize
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.checkpoint import resolve
-from ir_vis_fusion.config import FrameSettings, GuidanceSettings, PredictorSettings
-from ir_vis_fusion.errors import DeviceError, GuidanceError
-from ir_vis_fusion.guidance.guide import Guide, Wanted
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.config import FrameSettings, PredictorSettings
+from ir_vis_fusion.guidance.guide import check_prompt, guidance_note, Guide, Wanted
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
+from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
+from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
 from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
-from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.preprocessing.side_products import make_side_products, Pictures, Place
 from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
     FusedFrame,
     GuidanceState,
+    Mode,
     PixelEncoding,
     RegistrationState,
+    SideProduct,
+    ThermalReport,
     ThermalState,
 )
 import numpy as np
@@ -89,10 +95,10 @@ class FusionPredictor:
         self.lap: Callable[[str], None] = _nothing
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
-            torch.set_num_threads(settings.cpu_threads)
-        self._backend = load_backend(resolve(settings.model), self.device)
-        self._normalizer = ThermalNormalizer(settings.thermal)
-        self._ffc = FfcDetector()
+            use_threads(settings.cpu_threads)
+        exact = settings.precision == 'float32'
+        self._backend = load_backend(resolve(settings.model), self.device, exact)
+        self._front_end = ThermalFrontEnd(settings.thermal, self._upload_thermal)
         self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
         self._guide = self._make_guide(tower, background) if self.network.guidance else None
@@ -105,15 +111,19 @@ class FusionPredictor:
     @property
     def guidance_note(self) -> str:
         """Say what is missing for guidance, or has no effect; empty where all is well."""
-        if self._guide is not None:
-            return self._guide.note
-        if self.settings.guidance == GuidanceSettings():
-            return ''
-        return f'guidance.* has no effect: {self.network.name} takes no features of CLIP'
+        return guidance_note(self._guide, self.settings.guidance, self.network.name)
 
     def guidance_state(self) -> GuidanceState:
         """Return what guides the network now; from any thread."""
         return self._guide.state() if self._guide is not None else GuidanceState()
+
+    def thermal_report(self) -> ThermalReport:
+        """Return what is known of the thermal camera now; from any thread."""
+        return self._front_end.report()
+
+    def tell_calibrating(self, calibrating: bool) -> None:
+        """Take what the thermal camera's telemetry says of a calibration; from any thread."""
+        self._front_end.tell_calibrating(calibrating)
 
     def registration_state(self) -> RegistrationState:
         """Return how the thermal image is laid onto the visible one now; from any thread."""
@@ -124,26 +134,12 @@ class FusionPredictor:
         self._registration.set_rig(rig)
 
     def check(self, frame_settings: FrameSettings) -> None:
-        """
-        Raise GuidanceError where the prompt cannot be followed.
-
-        A prompt that can be is encoded here, which may take seconds for the first one, so that no
-        frame waits for that.
-        """
-        prompt = frame_settings.prompt
-        if not prompt:
-            return
-        if self._guide is None or not self._guide.takes_text:
-            raise GuidanceError(
-                f'prompt {prompt!r}: {self.network.name} takes no text; leave it empty, or '
-                'take a model that does (`ivf models` shows it)'
-            )
-        self._guide.encode(prompt)
+        """Raise GuidanceError where the prompt cannot be followed; see :func:`check_prompt`."""
+        check_prompt(self._guide, frame_settings.prompt, self.network.name)
 
     def reset(self) -> None:
         """Forget what was learnt from earlier frames; call it when time jumps."""
-        self._normalizer.reset()
-        self._ffc.reset()
+        self._front_end.reset()
         self._registration.reset()
         if self._guide is not None:
             self._guide.reset()
@@ -152,6 +148,10 @@ class FusionPredictor:
         """End the thread of a predictor that was made with ``background``."""
         if self._guide is not None:
             self._guide.close()
+
+    def halve(self) -> None:
+        """Run the network at half size from now on, for want of memory."""
+        self._backend = HalfSize(self._backend)
 
     def warm_up(self, height: int, width: int) -> None:
         """Fuse one pair of that size, so that the first real one is not the slow one."""
@@ -164,50 +164,84 @@ class FusionPredictor:
 
     @torch.inference_mode()
     def predict(
-        self, pair: FramePair, frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS
+        self,
+        pair: FramePair,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+        wanted: Set[SideProduct] = frozenset(),
     ) -> FusedFrame:
         """
         Fuse one pair; the result has the size, stamp and frame_id of the visible frame.
 
-        The thermal frame is registered as the settings say; outside its view, and everywhere
-        where it shows nothing but the shutter (FLAT), the result is the visible image.
+        The thermal frame is registered as the settings say; outside its view the result is the
+        visible image, and everywhere while the thermal camera shows no scene, unless
+        ``thermal.ffc_policy`` holds the last live image. ``wanted`` side products are made of
+        live images.
         """
-        thermal_state = self._ffc.update(pair.thermal)
+        encoding = pair.visible.encoding
+        thermal = self._front_end.look(pair.thermal, frame_settings.thermal.window_c)
         self.lap('normalise')
-        ir = self._normalize(pair.thermal, thermal_state)
-        visible = self._upload(pair.visible)
+        visible = self._upload(pair.visible.image)
         self.lap('upload')
-        if frame_settings.enable and thermal_state is not ThermalState.FLAT:
-            view = self._view(pair, frame_settings)
-            fused = self._fuse(visible, pair.visible.encoding, ir, view, frame_settings)
+        view = self._view(pair, thermal, frame_settings) if thermal.usable else None
+        if frame_settings.enable and thermal.usable:
+            fused = self._fuse(visible, encoding, thermal.ir, view, frame_settings)
+            mode = Mode.FUSED
         else:
-            fused = visible
-        image = self._download(fused, pair.visible.encoding)
+            fused, mode = visible, Mode.VISIBLE_ONLY
+        if thermal.state is not ThermalState.LIVE and self.settings.thermal.ffc_policy == 'drop':
+            mode = Mode.NONE
+        image = self._download(fused, encoding)
         self.lap('download')
+        place, pictures = Place(tuple(visible.shape[:2]), view), Pictures(visible, fused, encoding)
+        products = make_side_products(
+            wanted, thermal, place, self._front_end, frame_settings.hot_mask, pictures
+        )
         return FusedFrame(
             image=image,
             encoding=self._encoding,
             stamp_ns=pair.visible.stamp_ns,
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
-            thermal_state=thermal_state,
+            thermal_state=thermal.state,
+            mode=mode,
+            **products,
         )
 
-    def _normalize(self, thermal: Frame, state: ThermalState) -> torch.Tensor:
-        """Return the thermal image in its own size, (H', W') float32 in [0, 1]."""
-        image = self._upload(thermal)
-        self.lap('upload')
-        frozen = state is not ThermalState.LIVE
-        ir = self._normalizer.normalize(image, thermal.stamp_ns, frozen)
-        self.lap('normalise')
-        return ir
+    def visible_only(self, frame: Frame) -> FusedFrame:
+        """Return the visible image as it is; the device, whatever it is in, is not needed."""
+        image = frame.image if frame.encoding is self._encoding else frame.image[..., ::-1]
+        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
+        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
 
-    def _view(self, pair: FramePair, settings: FrameSettings) -> View | None:
+    @torch.inference_mode()
+    def thermal_only(
+        self,
+        frame: Frame,
+        height: int,
+        width: int,
+        frame_settings: FrameSettings = DEFAULT_FRAME_SETTINGS,
+        wanted: Set[SideProduct] = frozenset(),
+    ) -> FusedFrame:
+        """Return the thermal image in grey, normalised, in the visible view of that size."""
+        thermal = self._front_end.look(frame, frame_settings.thermal.window_c)
+        state, mode = thermal.state, Mode.THERMAL_ONLY
+        sizes = (thermal.size, (width, height))
+        view = self._registration.view(*sizes, frame_settings.registration.distance_m)
+        ir = register(thermal.ir, (height, width), view)
+        image = to_type(ir, torch.uint8)[..., None].expand(-1, -1, 3).cpu().numpy()
+        place, hot = Place((height, width), view), frame_settings.hot_mask
+        products = make_side_products(wanted, thermal, place, self._front_end, hot)
+        facts = (frame.stamp_ns, frame.frame_id, 0, state, mode)
+        return FusedFrame(image, self._encoding, *facts, **products)
+
+    def _view(
+        self, pair: FramePair, thermal: ThermalImage, settings: FrameSettings
+    ) -> View | None:
         """Return how the visible camera sees the thermal image, None: as its own."""
         depth = None
         if pair.depth is not None:
             depth = torch.from_numpy(depth_in_metres(pair.depth)).to(self.device)
-        sizes = (frame.image.shape[1::-1] for frame in (pair.thermal, pair.visible))
+        sizes = (thermal.size, pair.visible.image.shape[1::-1])
         return self._registration.view(*sizes, settings.registration.distance_m, depth)
 
     def _fuse(
@@ -225,15 +259,16 @@ class FusionPredictor:
             self.lap('guidance')
         ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
-        color = self.network.color
-        vis = to_rgb(visible, encoding) if color else luma(visible, encoding)[None, None]
+        color, images = self.network.color, self._backend.images
+        vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
+        ir = to_type(ir, images)
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        if view is not None and view.mask is not None:
-            fused = torch.lerp(vis, fused, view.mask * settings.strength)
-        elif settings.strength < 1.0:
-            fused = torch.lerp(vis, fused, settings.strength)
+        mask = None if view is None else view.mask
+        if mask is not None or settings.strength < 1.0:
+            share = settings.strength if mask is None else mask * settings.strength
+            fused = blend(vis, fused, share)
         if color:
             image = from_rgb(fused, encoding)
         else:
@@ -248,39 +283,18 @@ class FusionPredictor:
         wanted = Wanted(network.guidance, network.guidance_features, network.clip)
         return Guide(self.settings.guidance, wanted, self.device, tower, background)
 
-    def _upload(self, frame: Frame) -> torch.Tensor:
-        image = frame.image
+    def _upload_thermal(self, image: np.ndarray) -> torch.Tensor:
+        self.lap('normalise')
+        uploaded = self._upload(image)
+        self.lap('upload')
+        return uploaded
+
+    def _upload(self, image: np.ndarray) -> torch.Tensor:
         if not image.flags.writeable or any(stride < 0 for stride in image.strides):
             image = image.copy()
         return torch.from_numpy(image).to(self.device)
 
     def _download(self, image: torch.Tensor, encoding: PixelEncoding) -> np.ndarray:
         if encoding is not self._encoding:
-            image = image.flip(-1)
+            image = swap_colors(image)
         return image.contiguous().cpu().numpy()
-
-
-def select_device(name: str) -> torch.device:
-    """
-    Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
-
-    Raises
-    ------
-    DeviceError
-        Where the name is unknown or this machine has no such device.
-
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (index and not index.isdecimal()):
-        raise DeviceError(f'device must be auto, cpu, cuda or cuda:N, got {name!r}')
-    if kind == 'cpu':
-        return torch.device('cpu')
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
-        raise DeviceError(
-            f'device {name!r} is not there: torch {torch.__version__} sees {count} CUDA '
-            "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
-        )
-    return torch.device(name)

@@ -35,12 +35,31 @@ class ThermalState(str, Enum):
     What the thermal image shows.
 
     FROZEN: bit for bit the previous frame (a shutter calibration, FFC/NUC, is under way or
-    the camera hangs). FLAT: all pixels equal (the shutter is seen).
+    the camera hangs). FLAT: all pixels equal, or the scene's contrast is gone at once (the
+    shutter is seen). CALIBRATING: telemetry says so.
     """
 
     LIVE = 'live'
     FROZEN = 'frozen'
     FLAT = 'flat'
+    CALIBRATING = 'calibrating'
+
+
+class SideProduct(str, Enum):
+    """What a predictor makes besides the fused image, where somebody wants it."""
+
+    THERMAL_REGISTERED = 'thermal_registered'
+    HOT_MASK = 'hot_mask'
+    SIDE_BY_SIDE = 'side_by_side'
+
+
+class Mode(str, Enum):
+    """What is published: the ladder down which the node goes rather than go blind."""
+
+    FUSED = 'fused'
+    VISIBLE_ONLY = 'visible_only'
+    THERMAL_ONLY = 'thermal_only'
+    NONE = 'none'
 
 
 @dataclass(frozen=True)
@@ -82,13 +101,15 @@ class Frame:
     One decoded image.
 
     ``image`` is (H, W) uint8, uint16 or float32 for MONO8, MONO16, FLOAT32 and (H, W, 3)
-    uint8 for RGB8, BGR8; native byte order; rows may be padded (strided view).
+    uint8 for RGB8, BGR8; native byte order; rows may be padded (strided view). ``false_color``:
+    a thermal image that came in the colours of a palette, of which luminance is left.
     """
 
     image: np.ndarray
     encoding: PixelEncoding
     stamp_ns: int = 0
     frame_id: str = ''
+    false_color: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +134,14 @@ class FusedFrame:
     The fused image in the visible camera's view.
 
     ``image`` is (H, W, 3) uint8 in the visible frame's size, RGB8 or BGR8 by ``encoding``;
-    stamp and frame_id are those of the visible frame.
+    stamp and frame_id are those of the visible frame. ``mode`` tells whether the image is fused
+    or, where one side is of no use, the other side alone; NONE: it is not to be published, as
+    thermal.ffc_policy says.
+
+    Side products, in the same view and size, None where they were not wanted or the thermal image
+    is not live: ``thermal_registered`` (H, W) uint16, centikelvin where units are known, else
+    counts, 0 outside the thermal view; ``hot_mask`` (H, W) uint8, 255 where hot; ``side_by_side``
+    (H, 3 W, 3) uint8 RGB: thermal, visible, fused.
     """
 
     image: np.ndarray
@@ -122,6 +150,31 @@ class FusedFrame:
     frame_id: str
     offset_ns: int
     thermal_state: ThermalState
+    mode: Mode = Mode.FUSED
+    thermal_registered: np.ndarray | None = None
+    hot_mask: np.ndarray | None = None
+    side_by_side: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ThermalReport:
+    """
+    What the thermal front end knows of its camera now.
+
+    ``units`` and ``units_why`` in words, empty before that is decided; ``low`` and ``high`` are
+    the temperatures (``celsius``) or counts that are black and white, None for 8-bit images, which
+    are taken as they are; ``ffc_events`` counts calibrations and hangs, ``cropped_rows`` are rows
+    of telemetry.
+    """
+
+    units: str = ''
+    units_why: str = ''
+    celsius: bool = False
+    low: float | None = None
+    high: float | None = None
+    ffc_events: int = 0
+    false_color: bool = False
+    cropped_rows: int = 0
 
 
 @dataclass(frozen=True)

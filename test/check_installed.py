@@ -23,6 +23,7 @@ def main() -> int:
         share / 'launch' / 'replay.launch.py',
         share / 'config' / 'fusion.yaml',
         share / 'config' / 'calibration' / 'example.yaml',
+        share / 'config' / 'sros2' / 'fusion_node.policy.xml',
         share / 'weights' / 'student.safetensors',
         prefix / 'lib' / 'ir_vis_fusion' / 'fusion_node',
         prefix / 'lib' / 'ir_vis_fusion' / 'ivf',

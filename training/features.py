@@ -12,12 +12,12 @@ import hashlib
 import json
 from pathlib import Path
 
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.config import ClipSettings, group, setting, Settings
 from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.guidance.clip import ImageTower, load_image_tower
 from ir_vis_fusion.guidance.guide import TOP
 from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
-from ir_vis_fusion.predictor import select_device
 from ir_vis_fusion.preprocessing.color import to_rgb
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save

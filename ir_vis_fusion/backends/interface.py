@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ir_vis_fusion.checkpoint import Checkpoint
+import torch
 from torch import Tensor
 
 
@@ -28,9 +30,15 @@ class Network:
 
 
 class Backend(Protocol):
-    """Runs one network on one device; made once, called for every frame, from one thread."""
+    """
+    Runs one network on one device; made once, called for every frame, from one thread.
+
+    ``images`` is the type of the images that it takes: float32 in [0, 1], or uint8 in [0, 255],
+    which only luma on the CPU may be.
+    """
 
     network: Network
+    images: torch.dtype
 
     def __call__(self, vis: Tensor, ir: Tensor, *features: Tensor | None) -> Tensor:
         """
@@ -39,8 +47,8 @@ class Backend(Protocol):
         Parameters
         ----------
         vis
-            (1, 1, H, W) luma or, where ``network.color``, (1, 3, H, W) RGB; float32 in [0, 1] on
-            the device that the back-end was made for; not changed.
+            (1, 1, H, W) luma or, where ``network.color``, (1, 3, H, W) RGB; of the type
+            ``images``, on the device that the back-end was made for; not changed.
         ir
             (1, 1, H, W) likewise.
         features
@@ -53,3 +61,17 @@ class Backend(Protocol):
             Shape, type and range of ``vis``; the caller's, to keep and to change.
 
         """
+
+
+def describe(checkpoint: Checkpoint) -> Network:
+    """Tell what the predictor has to know of a checkpoint's network."""
+    model = checkpoint.model
+    return Network(
+        name=checkpoint.name,
+        sha256=checkpoint.sha256,
+        path=checkpoint.path,
+        color=model.color,
+        guidance=tuple(model.guidance),
+        guidance_features=model.example_inputs(32, 32)[-1].shape[1] if model.guidance else 0,
+        clip=checkpoint.preprocessing.get('clip', {}).get('name', ''),
+    )

@@ -2,22 +2,16 @@
 
 from pathlib import Path
 
-from ir_vis_fusion.backends.interface import Network
+from ir_vis_fusion.backends.interface import Backend, describe
+from ir_vis_fusion.backends.student_cpu import StudentOnCpu
 from ir_vis_fusion.checkpoint import Checkpoint, load_checkpoint
 import torch
 from torch import Tensor
 
 
-class TorchBackend:
+def load(path: Path, device: torch.device, exact: bool) -> Backend:
     """
-    Run the network of a checkpoint as it is.
-
-    Parameters
-    ----------
-    path
-        A checkpoint of this package.
-    device
-        Where the network and all tensors are.
+    Load a checkpoint and choose the way that is fastest for its network on a device.
 
     Raises
     ------
@@ -25,27 +19,22 @@ class TorchBackend:
         Where the file is missing, damaged or made for another network.
 
     """
+    checkpoint = load_checkpoint(path)
+    if device.type == 'cpu' and StudentOnCpu.takes(checkpoint.model):
+        return StudentOnCpu(checkpoint, exact)
+    return TorchBackend(checkpoint, device)
 
-    def __init__(self, path: Path, device: torch.device) -> None:
-        checkpoint = load_checkpoint(path)
+
+class TorchBackend:
+    """Run the network of a checkpoint on a device, as it is."""
+
+    images = torch.float32
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self.network = describe(checkpoint)
-        self._model = checkpoint.model.to(device).eval()
+        self._model = checkpoint.model.to(device)
 
     @torch.inference_mode()
     def __call__(self, vis: Tensor, ir: Tensor, *features: Tensor | None) -> Tensor:
         """Fuse one pair; see :class:`ir_vis_fusion.backends.interface.Backend`."""
         return self._model(vis, ir, *features)
-
-
-def describe(checkpoint: Checkpoint) -> Network:
-    """Tell what the predictor has to know of a checkpoint's network."""
-    model = checkpoint.model
-    return Network(
-        name=checkpoint.name,
-        sha256=checkpoint.sha256,
-        path=checkpoint.path,
-        color=model.color,
-        guidance=tuple(model.guidance),
-        guidance_features=model.example_inputs(32, 32)[-1].shape[1] if model.guidance else 0,
-        clip=checkpoint.preprocessing.get('clip', {}).get('name', ''),
-    )

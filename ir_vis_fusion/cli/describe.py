@@ -26,9 +26,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Print one row a name."""
+    from ir_vis_fusion.backends.device import select_device
     from ir_vis_fusion.guidance.clip import load_image_tower
     from ir_vis_fusion.guidance.prompts import describe, EmbeddingBank
-    from ir_vis_fusion.predictor import select_device
     from ir_vis_fusion.preprocessing.color import to_rgb
     from ir_vis_fusion.preprocessing.encodings import read_image
     from ir_vis_fusion.types import Role

@@ -34,10 +34,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Fuse, measure, print the table and write the results."""
+    from ir_vis_fusion.backends.device import select_device
     from ir_vis_fusion.evaluation.comparison import LEGEND, table_rows
     from ir_vis_fusion.evaluation.evaluate import evaluate
     from ir_vis_fusion.evaluation.image_sets import list_pairs
-    from ir_vis_fusion.predictor import select_device
 
     device = select_device(options.device)
     pairs = list_pairs(options.thermal, options.visible, options.list)

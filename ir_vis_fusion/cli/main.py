@@ -6,12 +6,14 @@ import sys
 
 from ir_vis_fusion import __version__
 from ir_vis_fusion.cli import (
+    bench,
     calibrate,
     demo,
     describe,
     detect_eval,
     doctor,
     evaluate,
+    export,
     fuse,
     models,
     play,
@@ -32,6 +34,8 @@ COMMANDS = (
     demo,
     sample,
     models,
+    bench,
+    export,
     describe,
     prompts,
     doctor,

@@ -28,7 +28,8 @@ def add_predictor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model',
         default=PredictorSettings.model,
-        help='name of a shipped model (see `ivf models`) or path of a .safetensors checkpoint',
+        help='name of a shipped model (see `ivf models`), path of a .safetensors checkpoint or of '
+        'what `ivf export` wrote (.onnx, .engine)',
     )
     _add_device_option(parser)
     group = parser.add_argument_group(

@@ -25,9 +25,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Write the bank."""
+    from ir_vis_fusion.backends.device import select_device
     from ir_vis_fusion.guidance.clip import load_text_tower
     from ir_vis_fusion.guidance.prompts import EmbeddingBank
-    from ir_vis_fusion.predictor import select_device
 
     settings = clip_settings(options)
     tower = load_text_tower(settings, select_device(options.device))

@@ -20,7 +20,7 @@ from ir_vis_fusion.config.table import (
     unflatten,
     unknown_name,
 )
-from ir_vis_fusion.config.thermal import ThermalSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, LiveThermalSettings, ThermalSettings
 
 __all__ = [
     'ClipSettings',
@@ -28,8 +28,10 @@ __all__ = [
     'FrameSettings',
     'group',
     'GuidanceSettings',
+    'HotMaskSettings',
     'HUB',
     'LiveRegistrationSettings',
+    'LiveThermalSettings',
     'nested_to_dotted',
     'Parameter',
     'parameter_table',

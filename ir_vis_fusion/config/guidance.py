@@ -49,3 +49,10 @@ class GuidanceSettings(Settings):
         minimum=0.0,
         maximum=3600.0,
     )
+    max_age_s: float = setting(
+        10.0,
+        'how long after the next look was due what CLIP saw last stays in force, when CLIP fails '
+        'or takes its time; the network then runs without it',
+        unit='s',
+        minimum=0.0,
+    )

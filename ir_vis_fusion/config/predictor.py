@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ir_vis_fusion.config.guidance import GuidanceSettings
 from ir_vis_fusion.config.registration import LiveRegistrationSettings, RegistrationSettings
 from ir_vis_fusion.config.table import group, setting, Settings
-from ir_vis_fusion.config.thermal import ThermalSettings
+from ir_vis_fusion.config.thermal import HotMaskSettings, LiveThermalSettings, ThermalSettings
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,9 @@ class PredictorSettings(Settings):
 
     model: str = setting(
         'student',
-        'name of a shipped model, path of a .safetensors checkpoint, or package://PACKAGE/PATH',
+        'name of a shipped model, path of a .safetensors checkpoint or of what ivf export wrote '
+        '(.onnx, .engine), or package://PACKAGE/PATH',
+        live=True,
     )
     device: str = setting('auto', 'auto (CUDA where it is), cpu, cuda or cuda:N')
     cpu_threads: int = setting(
@@ -22,6 +24,12 @@ class PredictorSettings(Settings):
         'threads of the network on the CPU, 0: as many as there are cores',
         minimum=0,
         maximum=256,
+    )
+    precision: str = setting(
+        'auto',
+        'auto: the network computes in the fastest type that the device has and that keeps the '
+        'picture within two grey levels; float32: in float32',
+        choices=('auto', 'float32'),
     )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))
     thermal: ThermalSettings = group(ThermalSettings)
@@ -34,7 +42,9 @@ class FrameSettings(Settings):
     """What may differ from frame to frame; swapped as a whole."""
 
     enable: bool = setting(
-        True, 'false: publish the visible image of each pair as it is', live=True
+        True,
+        'false: publish the visible images as they are, with or without thermal ones',
+        live=True,
     )
     strength: float = setting(
         1.0,
@@ -49,4 +59,6 @@ class FrameSettings(Settings):
         'guidance.bank say of the scene, if both are there',
         live=True,
     )
+    thermal: LiveThermalSettings = group(LiveThermalSettings)
+    hot_mask: HotMaskSettings = group(HotMaskSettings)
     registration: LiveRegistrationSettings = group(LiveRegistrationSettings)

@@ -11,9 +11,11 @@ import dataclasses
 from dataclasses import dataclass
 import math
 from pathlib import Path
+import reprlib
 from typing import Any, TypeVar
 
 from ir_vis_fusion.errors import ConfigError, nearest
+from ir_vis_fusion.files import checked_file, MAX_TEXT_BYTES
 
 T = TypeVar('T')
 
@@ -168,14 +170,21 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     import yaml
 
+    found = checked_file(path, MAX_TEXT_BYTES, ConfigError)
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        text = found.read_text()
+        # They can hold each other, or grow a thousandfold; ROS knows no aliases either.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ConfigError(f'{path}: YAML aliases (*name) are not read, write the value out')
+        content = yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f'{path}: cannot be read: {error.strerror}') from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f'{path}: not valid YAML: {error}') from None
     if not isinstance(content, dict):
-        raise ConfigError(f'{path}: must hold a mapping of names to values, got {content!r}')
+        raise ConfigError(
+            f'{path}: must hold a mapping of names to values, got {reprlib.repr(content)}'
+        )
     return content
 
 

@@ -1,5 +1,5 @@
 """
-Detectors as ONNX files: an image in, boxes out; the only module that knows ONNX Runtime.
+Detectors as ONNX files: an image in, boxes out.
 
 Two families with what their own code does around the network:
 
@@ -18,7 +18,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from ir_vis_fusion.backends.onnx_backend import has_cuda, open_session
 from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.files import checked_file, MAX_WEIGHTS_BYTES
 import numpy as np
 import torch
 from torch.nn import functional
@@ -64,7 +66,9 @@ class Detector:
     Raises
     ------
     EvaluationError
-        Where ONNX Runtime is missing or the file is no such network.
+        Where the file is no such network.
+    BackendError
+        Where ONNX Runtime is missing.
 
     """
 
@@ -203,22 +207,9 @@ def _area_means(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _open(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise EvaluationError(
-            "onnxruntime is missing: pip install 'ir_vis_fusion[detect]'"
-        ) from None
-    if not path.is_file():
-        raise EvaluationError(f'{str(path)!r}: no such file, expected a detector as .onnx')
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    wanted = ('CUDAExecutionProvider', 'CPUExecutionProvider')
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    try:
-        return onnxruntime.InferenceSession(path, options, providers)
-    except Exception as error:  # noqa: BLE001 (its errors have no common class but this)
-        raise EvaluationError(f'{str(path)!r}: not a network to run: {error}') from None
+    checked_file(path, MAX_WEIGHTS_BYTES, EvaluationError, ('.onnx',))
+    device = torch.device('cuda' if has_cuda() else 'cpu')
+    return open_session(path, device, EvaluationError)
 
 
 def _guess(shape: tuple[int, ...], session: Any, path: Path) -> str:
@@ -230,7 +221,7 @@ def _guess(shape: tuple[int, ...], session: Any, path: Path) -> str:
             f'{str(path)!r}: output is {shape}, expected (1, C, N), (1, N, C) or (1, C, H, W)'
         )
     names = session.get_modelmeta().custom_metadata_map.get('names', '')
-    extra = min(shape[1:]) - (len(ast.literal_eval(names)) if names else COCO)
+    extra = min(shape[1:]) - (_count(names, path) if names else COCO)
     if extra in (4, 5):
         return 'yolov8' if extra == 4 else 'yolov5'
     if names:
@@ -239,6 +230,14 @@ def _guess(shape: tuple[int, ...], session: Any, path: Path) -> str:
             f'{min(shape[1:]) - extra} classes; export it for detection, without NMS inside'
         )
     return 'yolov5' if shape[1] > shape[2] else 'yolov8'
+
+
+def _count(names: str, path: Path) -> int:
+    """Count the classes in what exports write of them: a Python literal."""
+    try:
+        return len(ast.literal_eval(names))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise EvaluationError(f'{str(path)!r}: names of classes cannot be read') from None
 
 
 def _decoder(

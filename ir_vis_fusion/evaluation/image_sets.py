@@ -6,10 +6,9 @@ from pathlib import Path
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.sources import IMAGE_SUFFIXES, images_by_stem
-from ir_vis_fusion.evaluation.views import rgb
+from ir_vis_fusion.evaluation.views import rgb, ThermalView
 from ir_vis_fusion.preprocessing.encodings import read_image
-from ir_vis_fusion.preprocessing.thermal import ThermalNormalizer
-from ir_vis_fusion.types import Frame, Role
+from ir_vis_fusion.types import Role
 import numpy as np
 import torch
 from torch import Tensor
@@ -72,9 +71,8 @@ def read_sources(thermal: Path, visible: Path) -> tuple[Tensor, Tensor]:
     normalised alone, and one of another size is resized to the visible one.
     """
     vis_y = read_luma(visible)
-    normalizer = ThermalNormalizer(ThermalSettings())
-    frame = read_image(thermal, Role.THERMAL)
-    ir = normalizer.normalize(_pixels(frame), frame.stamp_ns)[None, None]
+    ir, _ = ThermalView(ThermalSettings()).look(read_image(thermal, Role.THERMAL))
+    ir = ir[None, None]
     if ir.shape != vis_y.shape:
         ir = functional.interpolate(
             ir, size=vis_y.shape[-2:], mode='bilinear', align_corners=False
@@ -106,10 +104,6 @@ def read_rgb(path: Path) -> np.ndarray:
 def as_saved(image: Tensor) -> Tensor:
     """Return values as an 8-bit file holds them, in float64."""
     return image.double().round().clamp(0, 255)
-
-
-def _pixels(frame: Frame) -> Tensor:
-    return torch.from_numpy(np.array(frame.image))
 
 
 def _read_list(listing: Path) -> list[str]:

@@ -21,6 +21,7 @@ from ir_vis_fusion.config import (
     RegistrationSettings,
     setting,
     SynchronizerSettings,
+    ThermalSettings,
 )
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
@@ -44,7 +45,8 @@ _USUAL_SIZE = (480, 640)
 class ReplaySettings(FrameSettings, PredictorSettings):
     """What the node can be told that changes its images."""
 
-    # Both bases have a group of this name; this one holds the other.
+    # Both bases have groups of these names; these hold the others.
+    thermal: ThermalSettings = group(ThermalSettings)
     registration: RegistrationSettings = group(RegistrationSettings)
     sync: SynchronizerSettings = group(SynchronizerSettings)
     guess_mode: bool = setting(

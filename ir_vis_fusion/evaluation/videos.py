@@ -7,6 +7,7 @@ from types import TracebackType
 
 import av
 from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.preprocessing.headers import check_size
 import numpy as np
 
 VIDEO_SUFFIXES = frozenset(('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm'))
@@ -32,6 +33,7 @@ class VideoReader:
             length = (container.duration or 0) / av.time_base
             self.frame_count = stream.frames or round(length * self.fps)
             self.height, self.width = stream.height, stream.width
+            check_size(self.height, self.width, f'{str(path)!r}: video')
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """Decode from the start; a frame without a time is taken as one period later."""

@@ -1,7 +1,7 @@
 """Frames as one looks at them: thermal as a network gets it, colours as RGB."""
 
 from ir_vis_fusion.config import ThermalSettings
-from ir_vis_fusion.preprocessing.thermal import FfcDetector, ThermalNormalizer
+from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd
 from ir_vis_fusion.types import Frame, PixelEncoding, ThermalState
 import numpy as np
 import torch
@@ -11,19 +11,16 @@ class ThermalView:
     """Normalise the frames of one thermal stream and tell those without a scene."""
 
     def __init__(self, settings: ThermalSettings) -> None:
-        self._normalizer, self._detector = ThermalNormalizer(settings), FfcDetector()
+        self._front_end = ThermalFrontEnd(settings)
 
     def reset(self) -> None:
         """Forget earlier frames; call it when time jumps."""
-        self._normalizer.reset()
-        self._detector.reset()
+        self._front_end.reset()
 
     def look(self, frame: Frame) -> tuple[torch.Tensor, ThermalState]:
         """Return the next frame as (H, W) float32 in [0, 1], and its state."""
-        state = self._detector.update(frame)
-        pixels = torch.from_numpy(np.array(frame.image))
-        frozen = state is not ThermalState.LIVE
-        return self._normalizer.normalize(pixels, frame.stamp_ns, frozen), state
+        image = self._front_end.look(frame)
+        return image.ir, image.state
 
 
 def rgb(frame: Frame) -> np.ndarray:

@@ -87,7 +87,7 @@ class Guide:
         self._in_force = GuidanceState.in_force
         self._seen: Sight | None = None
         self._refresher = (
-            Refresher(self._look, settings.period_s, device)
+            Refresher(self._look, settings.period_s, device, settings.max_age_s)
             if background and self._tower is not None
             else None
         )
@@ -218,6 +218,32 @@ class Guide:
                 f'{features.shape[1]}; set guidance.clip.name to the one it was trained with'
             )
         return features
+
+
+def guidance_note(guide: Guide | None, settings: GuidanceSettings, network: str) -> str:
+    """Say what is missing for a network's guidance, or has no effect; empty where all is well."""
+    if guide is not None:
+        return guide.note
+    if settings == GuidanceSettings():
+        return ''
+    return f'guidance.* has no effect: {network} takes no features of CLIP'
+
+
+def check_prompt(guide: Guide | None, prompt: str, network: str) -> None:
+    """
+    Raise GuidanceError where a network cannot follow a prompt.
+
+    A prompt that it can is encoded here, which may take seconds for the first one, so that no
+    frame waits for that.
+    """
+    if not prompt:
+        return
+    if guide is None or not guide.takes_text:
+        raise GuidanceError(
+            f'prompt {prompt!r}: {network} takes no text; leave it empty, or take a model that '
+            'does (`ivf models` shows it)'
+        )
+    guide.encode(prompt)
 
 
 def _check(wanted: Wanted, clip: ClipSettings, bank: EmbeddingBank | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ir_vis_fusion.errors import GuidanceError, nearest
+from ir_vis_fusion.files import checked_file, MAX_WEIGHTS_BYTES
 from ir_vis_fusion.guidance.clip import unit
 from ir_vis_fusion.guidance.weights import THREE_WAYS_TO_TEXT
 import torch
@@ -97,10 +98,10 @@ class EmbeddingBank:
         from safetensors import safe_open, SafetensorError
 
         path, _, chosen = str(source).partition('#')
-        if not Path(path).is_file():
-            raise GuidanceError(f'{path}: no such embedding bank; `ivf prompts encode` writes one')
+        advice = '; `ivf prompts encode` writes an embedding bank'
+        found = checked_file(path, MAX_WEIGHTS_BYTES, GuidanceError, advice=advice)
         try:
-            with safe_open(path, framework='pt') as file:
+            with safe_open(found, framework='pt') as file:
                 metadata = file.metadata() or {}
                 key = _choose(path, list(file.keys()), chosen)
                 vectors = file.get_tensor(key)
@@ -193,8 +194,10 @@ def _names_of(path: str, key: str, metadata: Mapping[str, str]) -> tuple[str, ..
     )
     try:
         names = json.loads(metadata[prefix])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         raise GuidanceError(
             f'{path}: not an embedding bank: its metadata hold no names for {key}'
         ) from None
+    if not isinstance(names, list):
+        raise GuidanceError(f'{path}: not an embedding bank: its {prefix} are no list')
     return tuple(map(str, names))

@@ -36,7 +36,7 @@ class Refresher:
     Look at the scene every now and then, and have the newest result at hand.
 
     A look that fails is counted in ``failures``, its cause is in ``fault`` until one succeeds, and
-    what was seen before stays.
+    what was seen before stays for a while.
 
     Parameters
     ----------
@@ -47,16 +47,23 @@ class Refresher:
     device
         Where `look` computes. On CUDA it gets a stream of its own, so that the frame path, which
         waits for the default stream, does not wait for it.
+    max_age_s
+        How long after the next look was due the last one is known.
 
     """
 
     def __init__(
-        self, look: Callable[..., Sight], period_s: float, device: torch.device | str = 'cpu'
+        self,
+        look: Callable[..., Sight],
+        period_s: float,
+        device: torch.device | str = 'cpu',
+        max_age_s: float = math.inf,
     ) -> None:
         self.failures = 0
         self.fault = ''
         self._look = look
         self._period_s = period_s
+        self._longest_s = period_s + max_age_s
         self._device = torch.device(device)
         self._stream = torch.cuda.Stream(device) if self._device.type == 'cuda' else None
         self._lock = threading.Lock()
@@ -69,7 +76,9 @@ class Refresher:
         """Offer the scene as it is now and return what is known of it, without waiting."""
         if self._is_due():
             self._worker.put((self._generation, scene))
-        return self._sight
+        sight = self._sight
+        fresh = sight is not None and time.monotonic() - sight.at_s <= self._longest_s
+        return sight if fresh else None
 
     def reset(self) -> None:
         """Forget what was seen, also what is being looked at; the next scene is looked at."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ir_vis_fusion.errors import GuidanceError
+from ir_vis_fusion.files import checked_file, MAX_WEIGHTS_BYTES
 from torch import nn
 
 THREE_WAYS_TO_TEXT = (
@@ -39,10 +40,9 @@ def find_tower(path: Path, image: bool) -> dict[str, str]:
             f'{path}: CLIP weights must be a {SUFFIX} file; others can run code when they are '
             'read (convert them with safetensors.torch.save_file)'
         )
-    if not path.is_file():
-        raise GuidanceError(f'{path}: no such file')
+    found = checked_file(path, MAX_WEIGHTS_BYTES, GuidanceError)
     try:
-        with safe_open(path, framework='pt') as file:
+        with safe_open(found, framework='pt') as file:
             keys = set(file.keys())
     except (SafetensorError, OSError) as error:
         raise GuidanceError(

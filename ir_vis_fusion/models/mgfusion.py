@@ -97,8 +97,8 @@ class MGFusion(nn.Module):
             Normalised infrared image of the same shape and range.
         vis_features, ir_features
             CLIP's image embeddings of the visible (RGB) and the infrared image, (B, E) or
-            (1, E), of any length; None: the mean of the training's. Ignored where both
-            ablations are off.
+            (1, E), of any length; None, or a row of zeros: the mean of the training's. Ignored
+            where both ablations are off.
 
         Returns
         -------
@@ -130,6 +130,8 @@ class FeatureMean(nn.Module):
     """
     Bring features, (B, E), to unit RMS; where there are none, give the mean of those learnt.
 
+    None stands for a whole batch without, a row of zeros for one sample.
+
     The mean is that of unit vectors: the first batch's, which each later batch in training moves
     by a hundredth. It is all zeros before.
     """
@@ -144,7 +146,7 @@ class FeatureMean(nn.Module):
             return unit_rms(self.mean[None])
         if self.training:
             self._learn(features)
-        return unit_rms(features)
+        return unit_rms(torch.where(features.any(dim=1, keepdim=True), features, self.mean))
 
     @torch.no_grad()
     def _learn(self, features: Tensor) -> None:

@@ -32,22 +32,23 @@ class Student(nn.Module):
         -> (B, 2 factor^2, H/factor, W/factor) -> depth 3x3 convolutions of `width` channels
         -> (B, 2 factor^2, H/factor, W/factor) -> pixel-shuffle -> w, r (B, 1, H, W)
 
-    Milliseconds a frame of 640x480 on two CPU cores (torch 2.14, float32, inference mode,
-    median of 40, the networks in turn), with glibc's allocator as it is and told to keep its
-    memory (MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184
-    MALLOC_TOP_PAD_=268435456):
+    Time of a frame of 640x480 on two CPU cores with AVX512-BF16 (torch 2.14, median of 20, the
+    networks in turn), in units of what OpenCV takes to convert its colours, blend and convert
+    back, which is 0.4 ms where nothing else runs: by ``backends/student_cpu.py`` in bfloat16 and
+    in float32, and by this module as it is. A width that is no multiple of 16 is padded to one.
 
-    =====  ======  =====  ==========  =======  ====
-    width  factor  depth  parameters  default  kept
-    =====  ======  =====  ==========  =======  ====
-    32     4       3          36 992      5.0   5.1
-    32     4       4          46 240      6.0   6.0
-    40     4       4          66 432     10.9  11.0
-    48     4       3          69 296      8.3   8.2
-    16     2       3           6 968      6.4   6.3
-    24     2       3          13 904     39.8  16.1
-    24     2       4          19 112     57.6  21.3
-    =====  ======  =====  ==========  =======  ====
+    =====  ======  =====  ==========  ========  =======  ======
+    width  factor  depth  parameters  bfloat16  float32  module
+    =====  ======  =====  ==========  ========  =======  ======
+    32     4       3          36 992       8.3     13.5    19.4
+    32     4       4          46 240       9.6     17.0    23.7
+    40     4       4          66 432      13.8     27.9    41.2
+    48     4       3          69 296      12.5     23.2    30.1
+    48     4       4          90 080      15.5     28.7    36.9
+    64     4       3         110 816      18.2     34.0    44.3
+    16     2       3           6 968       8.4     14.0    24.4
+    24     2       3          13 904      14.9     26.9    54.7
+    =====  ======  =====  ==========  ========  =======  ======
 
     With `guidance_features` a vector g may guide it, such as CLIP's embedding of an image or a
     text. Each hidden convolution's result is modulated before its ReLU (FiLM, Perez et al.,
@@ -57,7 +58,7 @@ class Student(nn.Module):
 
     The MLP's last layer starts as zeros, so the network starts as the plain student and is that
     without a vector, or with one of zeros. The modulation is an affine map of each convolution's
-    result: for a vector that stays, it can be folded into the weights.
+    result: for a vector that stays, :meth:`folded` works it into the weights.
 
     Parameters
     ----------
@@ -146,7 +147,31 @@ class Student(nn.Module):
             return frame, frame
         return frame, frame, torch.ones(1, self.guidance_features)
 
+    def folded(self, guidance: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+        """
+        Return weight and bias of each convolution, with the modulation by a vector worked in.
+
+        With W and b for each, (1 + gamma) (W x + b) + beta is a convolution again.
+        """
+        layers = [(layer.weight, layer.bias) for layer in self.body[::2]]
+        if guidance is None:
+            return layers
+        for index, (gamma, beta) in enumerate(self._modulations(guidance[:1])):
+            weight, bias = layers[index]
+            scale = 1 + gamma[0]
+            layers[index] = (weight * scale[..., None], bias * scale.flatten() + beta.flatten())
+        return layers
+
     def _guided(self, blocks: Tensor, guidance: Tensor) -> Tensor:
+        hidden, last = self.body[:-1], self.body[-1]
+        for convolution, activation, (gamma, beta) in zip(
+            hidden[::2], hidden[1::2], self._modulations(guidance), strict=True
+        ):
+            blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
+        return last(blocks)
+
+    def _modulations(self, guidance: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return gamma and beta, (B, width, 1, 1), of each hidden convolution."""
         if guidance.dim() != 2 or guidance.shape[1] != self.guidance_features:
             raise ValueError(
                 f'guidance must be (B, {self.guidance_features}), got {tuple(guidance.shape)}'
@@ -154,11 +179,5 @@ class Student(nn.Module):
                 else 'a student without guidance_features takes no guidance'
             )
         modulation = self.film(unit_rms(guidance)) * guidance.any(dim=1, keepdim=True)
-        hidden, last = self.body[:-1], self.body[-1]
-        modulations = modulation[..., None, None].chunk(len(hidden) // 2, 1)
-        for convolution, activation, modulation in zip(
-            hidden[::2], hidden[1::2], modulations, strict=True
-        ):
-            gamma, beta = modulation.chunk(2, 1)
-            blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
-        return last(blocks)
+        each = modulation[..., None, None].chunk(len(self.body) // 2, 1)
+        return [one.chunk(2, 1) for one in each]

@@ -177,8 +177,7 @@ class CrossAttention(nn.Module):
         return found[..., :height, :width]
 
     def _far(self, *maps: Tensor) -> Tensor:
-        pooled = [functional.adaptive_avg_pool2d(x, TOKENS) for x in maps]
-        found = self._attend(*(partition(x, TOKENS) for x in pooled))
+        found = self._attend(*(partition(pool(x, TOKENS), TOKENS) for x in maps))
         found = assemble(found, TOKENS, TOKENS, TOKENS)
         return functional.interpolate(found, maps[0].shape[-2:], mode='bilinear')
 
@@ -238,6 +237,16 @@ def enlarge(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.PixelShuffle(2))
 
 
+def pool(x: Tensor, cells: int) -> Tensor:
+    """
+    Average (B, C, H, W) to (B, C, cells, cells), as ``adaptive_avg_pool2d`` does.
+
+    As two products of matrices, because exporters know that function for one frame size only.
+    """
+    rows, columns = (_means(side, cells).to(x) for side in x.shape[-2:])
+    return rows @ x @ columns.mT
+
+
 def partition(x: Tensor, size: int) -> Tensor:
     """Cut (B, C, H, W), H and W multiples of size, to windows (B H W / size^2, size^2, C)."""
     batch, channels, height, width = x.shape
@@ -275,6 +284,13 @@ def recolour(vis: Tensor, luma: Tensor, chroma_shift: Tensor) -> Tensor:
     cr = (red - vis_y) / 1.402 + chroma_shift[:, 1:]
     green = luma - (0.114 * 1.772 * cb + 0.299 * 1.402 * cr) / 0.587
     return torch.cat((luma + 1.402 * cr, green, luma + 1.772 * cb), dim=1)
+
+
+def _means(side: int, cells: int) -> Tensor:
+    """Return the matrix (cells, side) that averages a row of pixels to cells."""
+    cell, pixel = torch.arange(cells)[:, None], torch.arange(side)
+    inside = (pixel >= cell * side // cells) & (pixel < ((cell + 1) * side + cells - 1) // cells)
+    return inside / inside.sum(dim=1, keepdim=True)
 
 
 def _blocks(channels: int, heads: int, count: int) -> nn.Sequential:

@@ -4,19 +4,12 @@ The main job end to end: a bag is played over DDS, fused by the real node, and r
 Player, node and recorder are processes of their own, as on a robot.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-import functools
 import importlib.util
 import json
-import os
 from pathlib import Path
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from typing import Any
 
 from ir_vis_fusion.errors import EvaluationError
@@ -25,16 +18,10 @@ from ir_vis_fusion.evaluation.results import Recording, write_pairs, write_resul
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.evaluation.sources import open_pairs
 from ir_vis_fusion.evaluation.topics import guess_mode, guess_topics
+from ir_vis_fusion.node.playing import FUSED, play, Playable
 from tqdm import tqdm
 
-FUSED = 'fused/image'
 DEFAULT_FPS = 10.0
-START_S = 60.0
-END_S = 20.0
-STATUS_PERIOD_S = 0.5
-# So many statuses with no image between them, 1.5 s, tell that no more will come.
-SILENT_STATUSES = 4
-LOG_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -47,18 +34,6 @@ class DemoSource:
     bag: Path | None = None
     thermal_topic: str | None = None
     visible_topic: str | None = None
-
-
-@dataclass(frozen=True)
-class Playable:
-    """A bag with its two image topics and what the node is to be told of them."""
-
-    bag: Path
-    thermal_topic: str
-    visible_topic: str
-    pairs: int
-    duration_s: float
-    parameters: dict[str, str]
 
 
 def run_demo(
@@ -163,37 +138,6 @@ def _write_source(source: DemoSource, bag: Path) -> None:
     write_pairs(bag, tqdm(pairs, 'writing a bag', unit=' pairs', disable=None))
 
 
-def play(playable: Playable, parameters: Mapping[str, Any], work: Path) -> tuple[dict, dict]:
-    """Run node, recorder and player; return what player and recorder tell."""
-    settings = {'status_period_s': STATUS_PERIOD_S, **parameters}
-    # As JSON, which is YAML: a prompt may hold what means something there.
-    values = {name: json.dumps(value, ensure_ascii=False) for name, value in settings.items()}
-    node_options = [item for pair in values.items() for item in ('-p', '{}:={}'.format(*pair))]
-    topics = ('--topic', FUSED, '--topic', 'fused/camera_info')
-    recorded = ('--out', work / 'recorded.mcap', '--json', work / 'recorder.json')
-    chosen = ('--thermal-topic', playable.thermal_topic, '--visible-topic', playable.visible_topic)
-    with contextlib.ExitStack() as stack:
-        start = functools.partial(_start, stack, work)
-        node = start('fusion_node', 'main', '--ros-args', *node_options)
-        recorder = start('recorder', 'recorder', *topics, *recorded)
-        _await(lambda: 'matched' in recorder.output(), 'offer its topics', START_S, node, recorder)
-        player = start('player', 'player', playable.bag, *chosen)
-        _await(player.ended, 'play', START_S + playable.duration_s, player, node, recorder)
-        silent = functools.partial(_silent, recorder, len(recorder.output().splitlines()))
-        _await(silent, 'publish fused images', END_S, node, recorder)
-        for child in (recorder, node):
-            child.interrupt()
-            _await(child.ended, 'end after SIGINT', END_S, child)
-        told = json.loads(player.output().splitlines()[-1])
-    return told, json.loads((work / 'recorder.json').read_text())
-
-
-def _silent(recorder: 'Child', begin: int) -> bool:
-    """Say whether, since line ``begin``, statuses come but images no more."""
-    told = recorder.output().splitlines()[begin:][-SILENT_STATUSES:]
-    return len(told) == SILENT_STATUSES and len(set(told)) == 1 and told[0] != '0 received'
-
-
 def summary(playable: Playable, player: dict, recorder: dict) -> str:
     """Put what was counted and measured into words."""
     status = recorder['status']
@@ -211,80 +155,3 @@ def summary(playable: Playable, player: dict, recorder: dict) -> str:
         'sent late by': f'at most {player["latest_ms"]:.1f} ms',
     }
     return '\n'.join(f'{name + ":":<21}{value}' for name, value in lines.items())
-
-
-class Child:
-    """One of our programs as a process of its own, with its output in a file."""
-
-    def __init__(self, name: str, module: str, options: Sequence[object], work: Path) -> None:
-        self.name = name
-        self._log = work / f'{name}.log'
-        command = [sys.executable, '-m', f'ir_vis_fusion.node.{module}', *map(str, options)]
-        with self._log.open('wb') as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=_environment()
-            )
-
-    def output(self) -> str:
-        """Return what it has said so far."""
-        return self._log.read_text(errors='replace')
-
-    def tail(self) -> str:
-        """Return its last lines with its name, for an error message."""
-        lines = self.output().splitlines()[-LOG_LINES:]
-        return '\n'.join([f'last lines of {self.name}:', *lines])
-
-    def ended(self) -> bool:
-        """Say whether it has ended; raise EvaluationError if with another exit code than 0."""
-        code = self._process.poll()
-        if code:
-            raise EvaluationError(f'{self.name} ended with exit code {code}; {self.tail()}')
-        return code is not None
-
-    def interrupt(self) -> None:
-        """Ask it to end, as Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
-
-    def kill(self) -> None:
-        """End it, kindly at first."""
-        if self._process.poll() is None:
-            self.interrupt()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-
-
-def _start(
-    stack: contextlib.ExitStack, work: Path, name: str, module: str, *options: object
-) -> Child:
-    child = Child(name, module, options, work)
-    stack.callback(child.kill)
-    return child
-
-
-def _await(condition: Callable[[], bool], goal: str, timeout_s: float, *children: Child) -> None:
-    """Wait for a condition while all children run; the first one is who has a goal."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        for child in children:
-            if child.ended() and not condition():
-                raise EvaluationError(
-                    f'{child.name} ended before {children[0].name} could {goal}; {child.tail()}'
-                )
-        if time.monotonic() > deadline:
-            tails = '\n'.join(child.tail() for child in children)
-            raise EvaluationError(
-                f'{children[0].name} did not {goal} within {timeout_s:.0f} s; {tails}'
-            )
-        time.sleep(0.05)
-
-
-def _environment() -> dict[str, str]:
-    """Keep to this machine and a domain of our own, with large shared memory, unless chosen."""
-    own = {
-        'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-    }
-    return own | os.environ

@@ -5,21 +5,30 @@ import functools
 import traceback
 from typing import Any
 
+from ir_vis_fusion.backends.chooser import check_model
+from ir_vis_fusion.config import flatten
 from ir_vis_fusion.errors import ConfigError, FusionError
 from ir_vis_fusion.node.declaration import (
     changed_settings,
     declare_settings,
     warn_of_unknown_overrides,
 )
-from ir_vis_fusion.node.diagnostics import FrameSnapshot, Snapshot
+from ir_vis_fusion.node.ffc_telemetry import FfcTelemetry
+from ir_vis_fusion.node.freshness import Freshness
 from ir_vis_fusion.node.inputs import image_topic, ImageInput
+from ir_vis_fusion.node.ladder import Ladder
+from ir_vis_fusion.node.live_predictor import LivePredictor
 from ir_vis_fusion.node.messages import stamp_ns
 from ir_vis_fusion.node.outputs import CameraInfoOutput, Outputs
 from ir_vis_fusion.node.pairing import Pairing
 from ir_vis_fusion.node.pipeline import Pipeline
 from ir_vis_fusion.node.reporter import StatusReporter
+from ir_vis_fusion.node.side_outputs import ThermalOutputs
+from ir_vis_fusion.node.snapshot import FrameSnapshot, ModelSnapshot, Snapshot
+from ir_vis_fusion.node.snapshot_files import Picture
+from ir_vis_fusion.node.snapshot_service import SnapshotService
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.types import GuidanceState, Role
+from ir_vis_fusion.types import GuidanceState, Role, ThermalReport
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -28,7 +37,6 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 _WATCH_PERIOD_S = 0.2
-_WARM_UP_SIZE = (480, 640)
 
 
 def _reported(
@@ -78,17 +86,21 @@ class FusionNode(LifecycleNode):
             raise
         self._frame_settings = self.settings.frame
         self._make_predictor = make_predictor
-        self._predictor: FusionPredictor | None = None
+        self._predictor: LivePredictor | None = None
         self._pairing: Pairing | None = None
         self._pipeline: Pipeline | None = None
         self._inputs: list[ImageInput] = []
         self._outputs: Outputs | None = None
         self._camera_info: CameraInfoOutput | None = None
+        self._telemetry: FfcTelemetry | None = None
         self._state = 'unconfigured'
         self._reporter = StatusReporter(self, self._take_snapshot)
         self.add_on_set_parameters_callback(self._change_parameters)
         self.create_service(SetBool, '~/enable', self._serve_enable)
         self.create_service(Trigger, '~/reset', self._serve_reset)
+        self._snapshots = SnapshotService(
+            self, self._take_picture, lambda: self.settings.snapshot_dir
+        )
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
             post_callback=lambda jump: self._reset(clock_jumped=jump.delta.nanoseconds < 0),
@@ -108,33 +120,45 @@ class FusionNode(LifecycleNode):
     def close(self) -> None:
         """End all threads and destroy the node, in whatever state."""
         self._release()
+        self._snapshots.close()
         self._jump_handle.unregister()
         self.destroy_node()
 
     @_reported
     def on_configure(self) -> None:
         """Load the network and offer the output."""
-        self._predictor = self._make_predictor(self.settings, background=True)
-        self._predictor.check(self._frame_settings)
+        self._predictor = LivePredictor(self._make_predictor, self.settings)
+        first = self._predictor.current
+        first.check(self._frame_settings)
         self._outputs = Outputs(self)
         self._camera_info = CameraInfoOutput(self, image_topic(self, Role.VISIBLE))
         self._outputs.add(self._camera_info)
+        self._outputs.add(ThermalOutputs(self))
         self._state = 'inactive'
-        self.get_logger().info(f'{self.settings.model} runs on {self._predictor.device}')
-        if self._predictor.guidance_note:
-            self.get_logger().warning(self._predictor.guidance_note)
+        self.get_logger().info(f'{self.settings.model} runs on {first.device}')
+        if first.guidance_note:
+            self.get_logger().warning(first.guidance_note)
 
     @_reported
     def on_activate(self) -> None:
         """Warm the network up, subscribe and begin to count."""
-        self._predictor.warm_up(*_WARM_UP_SIZE)
-        self._pairing = Pairing(self.settings.sync)
+        self._predictor.warm_up()
+        sync = self.settings.sync
+        ladder = Ladder(self.settings.ladder, hold=sync.mode == 'hold_thermal')
+        self._pairing = Pairing(sync, ladder)
         self._pipeline = Pipeline(
-            self, self._predictor, self._outputs, lambda: self._frame_settings
+            self,
+            self._predictor,
+            self._outputs,
+            ladder,
+            Freshness(self.settings.max_age_ms, sync.jump_back_ms),
+            lambda: self._frame_settings,
         )
         self._reporter.start_anew()
         self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
         self._outputs.activate()
+        if topic := self.settings.thermal.ffc_topic:
+            self._telemetry = FfcTelemetry(self, topic, self._predictor.tell_calibrating)
         self._watch_inputs()
         expected = [name for camera in self._inputs for name in camera.overrides]
         warn_of_unknown_overrides(self, expected)
@@ -164,6 +188,9 @@ class FusionNode(LifecycleNode):
         for camera in self._inputs:
             camera.close()
         self._inputs = []
+        if self._telemetry is not None:
+            self._telemetry.close()
+            self._telemetry = None
         if self._outputs is not None:
             self._outputs.deactivate()
         if self._pipeline is not None:
@@ -179,12 +206,18 @@ class FusionNode(LifecycleNode):
         self._outputs = self._camera_info = None
 
     def _watch_inputs(self) -> None:
+        wanted = not self.settings.lazy or (self._inputs and self._outputs.listeners() > 0)
         for camera in self._inputs:
-            camera.watch()
+            camera.watch(wanted)
+        if self._predictor is not None:
+            model = self._predictor.snapshot()
+            if model.fault and not model.loading and model.name != self.settings.model:
+                self.set_parameters([Parameter('model', value=model.name)])
 
     def _receive(self, role: Role, message: Any) -> None:
-        for pair in self._pairing.add(role, stamp_ns(message.header.stamp), message):
-            self._pipeline.put(pair)
+        at_ns, fusing = stamp_ns(message.header.stamp), self._frame_settings.enable
+        for job in self._pairing.add(role, at_ns, message, fusing):
+            self._pipeline.put(job)
 
     def _reset(self, clock_jumped: bool = False) -> None:
         """Forget what belongs to an earlier time; the worker sees it by the generation."""
@@ -194,15 +227,25 @@ class FusionNode(LifecycleNode):
             self._pipeline.clear()
 
     def _change_parameters(self, parameters: Iterable[Parameter]) -> SetParametersResult:
-        configured = self._predictor is not None
+        live = self._predictor
         try:
-            settings = changed_settings(self.settings, parameters, configured)
-            if configured:
-                self._predictor.check(settings.frame)
+            settings = changed_settings(self.settings, parameters, live is not None)
+            other_model = settings.model != self.settings.model
+            if live is not None and other_model:
+                check_model(settings.model)
+            elif live is not None:
+                live.check(settings.frame)
         except FusionError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.settings, self._frame_settings = settings, settings.frame
+        if live is not None and other_model and not self._takes_back_model():
+            live.replace(settings)
         return SetParametersResult(successful=True)
+
+    def _takes_back_model(self) -> bool:
+        """Say whether the parameter follows a model that stays because another failed."""
+        model = self._predictor.snapshot()
+        return bool(model.fault) and not model.loading and model.name == self.settings.model
 
     def _serve_enable(
         self, request: SetBool.Request, response: SetBool.Response
@@ -215,10 +258,17 @@ class FusionNode(LifecycleNode):
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         self._reset()
+        if self._predictor is not None:
+            self._predictor.restore()
         response.success, response.message = True, 'pairing and thermal range start anew'
         return response
 
+    def _take_picture(self) -> tuple[Picture | None, dict[str, Any]]:
+        facts = {'parameters': flatten(self.settings), 'status': self._reporter.values()}
+        return (self._pipeline.last if self._pipeline else None), facts
+
     def _take_snapshot(self) -> Snapshot:
+        live = self._predictor
         return Snapshot(
             state=self._state,
             settings=self.settings,
@@ -228,5 +278,7 @@ class FusionNode(LifecycleNode):
             frames=self._pipeline.statistics.snapshot() if self._pipeline else FrameSnapshot(),
             dropped=self._pipeline.dropped if self._pipeline else 0,
             camera_info=self._camera_info.calibration if self._camera_info else 'none',
-            guidance=self._predictor.guidance_state() if self._predictor else GuidanceState(),
+            guidance=live.current.guidance_state() if live else GuidanceState(),
+            model=live.snapshot() if live else ModelSnapshot(name=self.settings.model),
+            thermal=live.current.thermal_report() if live else ThermalReport(),
         )

@@ -5,9 +5,10 @@ import time
 from typing import Any
 
 from ir_vis_fusion.node.declaration import checked_overrides
-from ir_vis_fusion.node.diagnostics import InputSnapshot
-from ir_vis_fusion.node.messages import TRANSPORTS
+from ir_vis_fusion.node.messages import describe_image, stamp_ns, TRANSPORTS
+from ir_vis_fusion.node.meter import StreamMeter
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.node.snapshot import InputSnapshot
 from ir_vis_fusion.types import Role
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
@@ -68,7 +69,9 @@ class ImageInput:
         self._publishers_elsewhere = 0
         self._offered: set[ReliabilityPolicy] = set()
         self._incompatible = 0
-        self._last_s: float | None = None
+        self._meter = StreamMeter()
+        self._last: Any = None
+        self._paused = False
 
     @property
     def overrides(self) -> list[str]:
@@ -76,8 +79,8 @@ class ImageInput:
         kinds = (kind.name.lower() for kind in OVERRIDABLE)
         return [f'qos_overrides.{self._topic}.subscription.{kind}' for kind in kinds]
 
-    def watch(self) -> None:
-        """Look at the publishers and subscribe as they offer."""
+    def watch(self, wanted: bool = True) -> None:
+        """Look at the publishers and subscribe as they offer; unsubscribe what is not wanted."""
         infos = self._node.get_publishers_info_by_topic(self._name)
         wanted_type = f'sensor_msgs/msg/{self._type.__name__}'
         self._publishers = len(infos)
@@ -87,13 +90,18 @@ class ImageInput:
         self._offered = {
             info.qos_profile.reliability for info in infos if info.topic_type == wanted_type
         }
-        wanted = self._qos.reliability
-        if wanted == 'auto':
+        self._paused = not wanted
+        if self._paused:
+            self.close()
+            return
+        reliability = self._qos.reliability
+        if reliability == 'auto':
             if not self._offered:
                 return
-            wanted = 'reliable' if self._offered == {ReliabilityPolicy.RELIABLE} else 'best_effort'
-        if wanted != self._reliability:
-            self._subscribe(wanted)
+            all_reliable = self._offered == {ReliabilityPolicy.RELIABLE}
+            reliability = 'reliable' if all_reliable else 'best_effort'
+        if reliability != self._reliability:
+            self._subscribe(reliability)
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -104,14 +112,21 @@ class ImageInput:
 
     def snapshot(self) -> InputSnapshot:
         """Return what is known of this input now."""
+        now_s, last_s = time.monotonic(), self._meter.last_s
         return InputSnapshot(
             role=self._role,
             topic=self._topic,
             publishers=self._publishers,
             subscribed=self._reliability,
-            silent_s=None if self._last_s is None else time.monotonic() - self._last_s,
+            silent_s=None if last_s is None else now_s - last_s,
             incompatible_qos=self._incompatible,
             fault=self._fault(),
+            type=f'sensor_msgs/msg/{self._type.__name__}',
+            image='' if self._last is None else describe_image(self._last),
+            rate_hz=self._meter.rate_hz(now_s),
+            age_ms=self._meter.age_ms(),
+            lost=self._meter.lost,
+            paused=self._paused,
         )
 
     def _subscribe(self, reliability: str) -> None:
@@ -135,7 +150,9 @@ class ImageInput:
         self._node.get_logger().info(f'{self._role.value}: {self._topic}, {reliability}')
 
     def _receive(self, message: Any) -> None:
-        self._last_s = time.monotonic()
+        at_ns = stamp_ns(message.header.stamp)
+        self._meter.add(at_ns, self._node.get_clock().now().nanoseconds, time.monotonic())
+        self._last = message
         self._on_image(self._role, message)
 
     def _count_incompatible(self, event: Any) -> None:

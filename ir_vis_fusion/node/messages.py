@@ -1,13 +1,14 @@
 """Messages to frames, fused frames to messages; what OpenCV decodes may go by cv_bridge."""
 
-from array import array
 import functools
 from types import ModuleType
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from ir_vis_fusion.node.diagnostics import Level
-from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS
+from ir_vis_fusion.node.problems import Level
+from ir_vis_fusion.preprocessing.compressed import LONGEST_NAME
+from ir_vis_fusion.preprocessing.encodings import decode, FAST_ENCODINGS, to_bytes
+from ir_vis_fusion.preprocessing.headers import MAX_PIXELS
 from ir_vis_fusion.types import CompressedImage as CompressedBytes
 from ir_vis_fusion.types import Frame, FusedFrame, PixelEncoding, RawImage, Role
 import numpy as np
@@ -20,6 +21,19 @@ TRANSPORTS = {'raw': Image, 'compressed': CompressedImage}
 def stamp_ns(stamp: Time) -> int:
     """Return a message's stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def describe_image(message: Image | CompressedImage) -> str:
+    """Return size and encoding of an image as it came, in words."""
+    if isinstance(message, CompressedImage):
+        return message.format[:LONGEST_NAME]
+    return f'{message.width}x{message.height} {message.encoding[:LONGEST_NAME]}'
+
+
+def stamp_from(nanoseconds: int) -> Time:
+    """Return nanoseconds as a message's stamp."""
+    sec, nanosec = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
@@ -35,7 +49,8 @@ def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
     facts = {'stamp_ns': stamp_ns(message.header.stamp), 'frame_id': message.header.frame_id}
     if isinstance(message, CompressedImage):
         return decode(CompressedBytes(format=message.format, data=message.data, **facts), role)
-    if message.encoding not in FAST_ENCODINGS and role is Role.VISIBLE and (bridge := cv_bridge()):
+    bridge = cv_bridge() if role is Role.VISIBLE and _is_for_bridge(message) else None
+    if bridge:
         try:
             pixels = bridge.CvBridge().imgmsg_to_cv2(message, 'rgb8')
             return Frame(pixels, PixelEncoding.RGB8, **facts)
@@ -53,6 +68,16 @@ def frame_from(message: Image | CompressedImage, role: Role) -> Frame:
     return decode(raw, role)
 
 
+def _is_for_bridge(message: Image) -> bool:
+    """Say whether cv_bridge, which trusts a message, may see one that we do not view ourselves."""
+    return (
+        message.encoding not in FAST_ENCODINGS
+        and len(message.encoding) <= LONGEST_NAME
+        and message.height * message.width <= MAX_PIXELS
+        and message.height * message.step <= len(message.data)
+    )
+
+
 @functools.cache
 def cv_bridge() -> ModuleType | None:
     """Return cv_bridge, or None where it does not import."""
@@ -65,19 +90,22 @@ def cv_bridge() -> ModuleType | None:
 
 def image_from(fused: FusedFrame, header: Header) -> Image:
     """Turn a fused frame into a message with the header of the visible image."""
-    pixels = np.ascontiguousarray(fused.image)
+    return image_of(fused.image, fused.encoding.value, header)
+
+
+def image_of(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """Turn (H, W) or (H, W, 3) pixels, which the encoding describes, into a message."""
+    pixels = np.ascontiguousarray(pixels)
     message = Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
-        encoding=fused.encoding.value,
+        encoding=encoding,
         is_bigendian=0,
         step=pixels.strides[0],
     )
     # Anything but an array of bytes is checked element by element: 45 ms for a VGA image.
-    data = array('B')
-    data.frombytes(memoryview(pixels).cast('B'))
-    message.data = data
+    message.data = to_bytes(pixels)
     return message
 
 

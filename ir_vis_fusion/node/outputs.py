@@ -1,8 +1,10 @@
 """What the node publishes of a frame: the fused image, and side outputs as plug-ins beside it."""
 
+from collections.abc import Set
+
 from ir_vis_fusion.node.declaration import checked_overrides
 from ir_vis_fusion.node.messages import camera_info_for, image_from
-from ir_vis_fusion.types import FramePair, FusedFrame
+from ir_vis_fusion.types import FramePair, FusedFrame, SideProduct
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
@@ -18,8 +20,16 @@ class SideOutput:
 
     Made when the node is configured, with its publishers (:func:`make_publisher`), and told when
     to subscribe and unsubscribe what else it needs. All is called by the executor's thread but
-    :meth:`publish`, which the worker's calls for every fused frame.
+    :meth:`publish` and ``wanted``, which the worker's uses for every fused frame.
+
+    Attributes
+    ----------
+    wanted
+        What the predictor is to make for this output now.
+
     """
+
+    wanted: Set[SideProduct] = frozenset()
 
     def activate(self) -> None:
         """Subscribe; publish is called from now on."""
@@ -27,7 +37,7 @@ class SideOutput:
     def deactivate(self) -> None:
         """Unsubscribe; publish is not called any more."""
 
-    def publish(self, fused: FusedFrame, frames: FramePair, header: Header) -> None:
+    def publish(self, fused: FusedFrame, frames: FramePair | None, header: Header) -> None:
         """
         Publish what belongs to a fused frame.
 
@@ -36,11 +46,15 @@ class SideOutput:
         fused
             What the predictor gave; its image was published just now.
         frames
-            What it was made from.
+            What it was made from; None where one of the two was missing or could not be decoded.
         header
             The header under which it was published: the visible image's.
 
         """
+
+    def listeners(self) -> int:
+        """Return how many subscribe this."""
+        return 0
 
     def close(self) -> None:
         """Take back the publishers."""
@@ -86,11 +100,15 @@ class CameraInfoOutput(SideOutput):
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def publish(self, fused: FusedFrame, frames: FramePair, header: Header) -> None:
+    def publish(self, fused: FusedFrame, frames: FramePair | None, header: Header) -> None:
         """Publish nothing before a calibration is known."""
         if self._latest is not None:
             height, width = fused.image.shape[:2]
             self._publisher.publish(camera_info_for(self._latest, header, height, width))
+
+    def listeners(self) -> int:
+        """Return how many subscribe the calibration."""
+        return self._publisher.get_subscription_count()
 
     def close(self) -> None:
         """Take back the publisher."""
@@ -120,6 +138,11 @@ class Outputs:
         """Publish this too, after the image and after those that were added before."""
         self._side_outputs.append(output)
 
+    @property
+    def wanted(self) -> Set[SideProduct]:
+        """What the predictor is to make besides the fused image now."""
+        return frozenset().union(*(output.wanted for output in self._side_outputs))
+
     def activate(self) -> None:
         """Let the side outputs subscribe what they need."""
         for output in self._side_outputs:
@@ -130,11 +153,16 @@ class Outputs:
         for output in self._side_outputs:
             output.deactivate()
 
-    def publish(self, fused: FusedFrame, frames: FramePair, header: Header) -> None:
+    def publish(self, fused: FusedFrame, frames: FramePair | None, header: Header) -> None:
         """Publish a frame; from the worker's thread."""
         self._publisher.publish(image_from(fused, header))
         for output in self._side_outputs:
             output.publish(fused, frames, header)
+
+    def listeners(self) -> int:
+        """Return how many subscribe anything of all this."""
+        own = self._publisher.get_subscription_count()
+        return own + sum(output.listeners() for output in self._side_outputs)
 
     def close(self) -> None:
         """Take back all publishers."""

@@ -20,7 +20,7 @@ import time
 from builtin_interfaces.msg import Time
 from ir_vis_fusion.errors import EvaluationError, FusionError
 from ir_vis_fusion.evaluation.bags import BagReader
-from ir_vis_fusion.evaluation.cdr import header_stamp, NANOSECONDS, restamped
+from ir_vis_fusion.evaluation.cdr import CAMERA_INFO, header_stamp, NANOSECONDS, restamped
 from ir_vis_fusion.evaluation.topics import guess_topics
 from ir_vis_fusion.node.player_options import add_player_options
 from ir_vis_fusion.node.stopping import StopFlag
@@ -120,7 +120,8 @@ def remapped(bag: BagReader, thermal: str | None, visible: str | None) -> dict[s
         packed = bag.topics[topic].endswith('CompressedImage')
         images[topic] = f'{name}/image_raw' + ('/compressed' if packed else '')
         info = topic.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
-        if info in bag.topics:
+        # Of no other type: its class is imported by the name that the bag gives.
+        if bag.topics.get(info) == CAMERA_INFO:
             infos[info] = f'{name}/camera_info'
     return images | infos
 

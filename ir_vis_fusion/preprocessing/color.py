@@ -2,11 +2,13 @@
 Luma and chroma: the network fuses luma, colour comes from the visible camera.
 
 BT.601 with full range (JPEG's, JFIF 1.02), as the papers on infrared and visible fusion use it.
-Torch only, so that the same code runs on the CPU and on CUDA; colours are handled one by one
-because torch is four times slower where it broadcasts over an inner dimension of three.
+Luma is float32 on any device, by torch, or bytes on the CPU, by OpenCV. Torch handles colours one
+by one because it is four times slower where it broadcasts over an inner dimension of three.
 """
 
+import cv2
 from ir_vis_fusion.types import PixelEncoding
+import numpy as np
 import torch
 
 _RGB_WEIGHTS = (0.299, 0.587, 0.114)
@@ -19,8 +21,23 @@ _JUMP = 0.2
 _FADE = 2.0
 _LEAST_CHROMA = 0.2
 
+# Bytes are recombined in bands of so many pixels, which stay in the cache: half the time of a
+# whole frame at once. Most bands have no jump.
+_BAND = 1 << 16
 
-def luma(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
+
+def _shares() -> np.ndarray:
+    """Return the share of the chroma, in 255ths, for each absolute change of luma, in levels."""
+    jump = np.clip(np.arange(256) / 255 - _JUMP, 0, (1 - _LEAST_CHROMA) / _FADE)
+    return np.rint(255 * (1 - _FADE * jump)).astype(np.uint8)
+
+
+_SHARES = _shares()
+
+
+def luma(
+    image: torch.Tensor, encoding: PixelEncoding, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """
     Return the luma Y = 0.299 R + 0.587 G + 0.114 B.
 
@@ -30,17 +47,30 @@ def luma(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
         (H, W, 3) uint8.
     encoding
         RGB8 or BGR8, the order of the last dimension.
+    dtype
+        float32, or uint8 for an image on the CPU.
 
     Returns
     -------
     torch.Tensor
-        (H, W) float32 in [0, 1], on the device of ``image``.
+        (H, W) float32 in [0, 1], on the device of ``image``, or uint8, rounded.
 
     """
+    if dtype == torch.uint8:
+        code = cv2.COLOR_RGB2GRAY if encoding is PixelEncoding.RGB8 else cv2.COLOR_BGR2GRAY
+        return torch.from_numpy(cv2.cvtColor(image.numpy(), code))
     weights = _RGB_WEIGHTS if encoding is PixelEncoding.RGB8 else _RGB_WEIGHTS[::-1]
     total = image[..., 0].to(torch.float32).mul_(weights[0] / 255)
     total.add_(image[..., 1], alpha=weights[1] / 255)
     return total.add_(image[..., 2], alpha=weights[2] / 255)
+
+
+def swap_colors(image: torch.Tensor) -> torch.Tensor:
+    """Turn RGB (H, W, 3) uint8 into BGR or back."""
+    if image.device.type == 'cpu':
+        # Twelve times as fast as a flip.
+        return torch.from_numpy(cv2.cvtColor(image.numpy(), cv2.COLOR_RGB2BGR))
+    return image.flip(-1)
 
 
 def to_rgb(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
@@ -66,18 +96,21 @@ def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor)
 
     For each colour C' = F + s (C - Y), rounded and clamped, with luma Y, fused luma F and
     s = 1 - 2 max(0, abs(F - Y) - 0.2), at least 0.2. Where F equals Y the result equals the
-    image to the bit.
+    image to the bit. With bytes it is exact where s is 1 and within 1.5 levels elsewhere.
 
     Parameters
     ----------
     image
         (H, W, 3) uint8 in any order of colours; the result has the same.
     luma
-        (H, W) float32 in [0, 1], the luma of ``image``.
+        (H, W) float32 in [0, 1], the luma of ``image``; or uint8, for images on the CPU.
     fused_luma
-        (H, W) float32 in [0, 1].
+        (H, W), of the type of ``luma``.
 
     """
+    if luma.dtype == torch.uint8:
+        fused = _recombine_bytes(image.numpy(), luma.numpy(), fused_luma.numpy())
+        return torch.from_numpy(fused)
     jump = (fused_luma - luma).abs_().sub_(_JUMP).clamp_(0, (1 - _LEAST_CHROMA) / _FADE)
     share = jump.mul_(-_FADE).add_(1)
     # C' = s C + (F - s Y); the half makes the cut to uint8 round to nearest.
@@ -86,3 +119,27 @@ def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor)
     for color in range(3):
         fused[..., color] = torch.mul(share, image[..., color]).add_(gray).clamp_(0, 255)
     return fused
+
+
+def _recombine_bytes(image: np.ndarray, luma: np.ndarray, fused_luma: np.ndarray) -> np.ndarray:
+    """Do it in saturating byte arithmetic, some ten times as fast as in float32."""
+    fused = np.empty(image.shape, np.uint8)
+    rows = max(1, _BAND // image.shape[1])
+    for top in range(0, len(image), rows):
+        band = slice(top, top + rows)
+        _recombine_band(image[band], luma[band], fused_luma[band], fused[band])
+    return fused
+
+
+def _recombine_band(
+    image: np.ndarray, luma: np.ndarray, fused_luma: np.ndarray, out: np.ndarray
+) -> None:
+    change = cv2.absdiff(fused_luma, luma)
+    if change.max() > 255 * _JUMP:
+        share = cv2.LUT(change, _SHARES)
+        luma = cv2.multiply(share, luma, scale=1 / 255)
+        image = cv2.multiply(image, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+    # C' = s C + (F - s Y): what is added and what is taken off, of which one is zero.
+    brighter = cv2.cvtColor(cv2.subtract(fused_luma, luma), cv2.COLOR_GRAY2RGB)
+    darker = cv2.cvtColor(cv2.subtract(luma, fused_luma), cv2.COLOR_GRAY2RGB)
+    cv2.subtract(cv2.add(image, brighter, dst=brighter), darker, dst=out)

@@ -1,40 +1,82 @@
 """
-Thermal counts to the network's [0, 1], and the watch for shutter calibrations.
+Thermal numbers to the network's [0, 1]: automatic gain control (AGC).
 
 The range between two percentiles becomes [0, 1]. It follows the scene with asymmetric
-exponential smoothing in stamp time, so that neither a warm car nor a dropped frame makes the
-picture flicker, and it is never narrower than a minimum span, so that a flat scene is not
-amplified noise. Training, offline fusion and the node share this code.
+exponential smoothing in stamp time and stays where it is nearly right, so that neither a warm
+car nor a dropped frame makes the picture flicker; it is never narrower than a minimum span, so
+that a flat scene is not amplified noise. Training, offline fusion and the node share this code.
+All arithmetic stays on the image's device, and once the units are known nothing is fetched from
+it.
 """
 
 import math
 
 from ir_vis_fusion.config import ThermalSettings
-from ir_vis_fusion.types import Frame, ThermalState
-import numpy as np
+from ir_vis_fusion.preprocessing.equalization import Equalizer
+from ir_vis_fusion.preprocessing.units import Units, UnitsFinder, ZERO_C
 import torch
 
-# Two percentiles of all of 640x512 take 8 ms on one core; those of every sixth pixel of every
-# sixth row take 0.05 ms and differ by less than the noise of a frame.
+# A sample of this many pixels gives percentiles that differ from those of all pixels by less
+# than the noise of a frame.
 _SAMPLES = 9000
-_MIN_SPAN_8BIT = 32.0
-_REPEAT_NS = 200_000_000
+_LEVELS = 1 << 16
+MIN_SPAN_8BIT = 32.0
+# Share of the span by which an end of the range may be off: within it the picture stands still,
+# so neither noise nor small things that move shift the grey of all others. On real video this
+# takes away a third to all of the flicker that is left after smoothing.
+_DEAD_BAND = 0.04
+_CENTIKELVIN = Units('centikelvin', 0.01, 0.0, '')
+_CLAHE_TILES = (6, 8)
 
 
 class ThermalNormalizer:
-    """Keeps the range of one thermal stream; CPU and CUDA tensors alike."""
+    """
+    Keeps units and range of one thermal stream; CPU and CUDA tensors alike.
+
+    Inside, an image is *levels*, numbers in 0 ... 65535 that a histogram counts: integers as
+    they are, floats of known units in centikelvin, other floats as they are.
+    """
 
     def __init__(self, settings: ThermalSettings) -> None:
         self._settings = settings
+        self._finder = UnitsFinder(settings)
+        tiles = {'linear': None, 'plateau': (1, 1), 'clahe': _CLAHE_TILES}[settings.agc]
+        self._equalizer = tiles and Equalizer(tiles, settings.max_gain)
+        self._format: tuple[torch.dtype, torch.Size] | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Forget the range; the next frame sets it directly."""
-        self._range: tuple[float, float] | None = None
+        """Forget the range; the next frame sets it directly. The units stay."""
+        self._range: torch.Tensor | None = None
         self._stamp_ns = 0
-        self._format: tuple[torch.dtype, torch.Size] | None = None
+        if self._equalizer:
+            self._equalizer.reset()
 
-    def normalize(self, image: torch.Tensor, stamp_ns: int, frozen: bool = False) -> torch.Tensor:
+    @property
+    def units(self) -> Units | None:
+        """What the camera's numbers mean, None before that is decided."""
+        return self._finder.decided
+
+    def range(self) -> tuple[float, float] | None:
+        """Return the range as it is now, °C where units are known, else counts; may wait."""
+        current, units = self._range, self.units
+        if current is None or units is None:
+            return None
+        low, high = current.tolist()
+        if math.isnan(low):
+            return None
+        meaning = self._meaning(units)
+        if meaning.scale is None:
+            return low, high
+        return meaning.kelvin(low) - ZERO_C, meaning.kelvin(high) - ZERO_C
+
+    def normalize(
+        self,
+        image: torch.Tensor,
+        stamp_ns: int,
+        frozen: bool = False,
+        window_c: tuple[float, float] | None = None,
+    ) -> torch.Tensor:
         """
         Map a thermal image to (H, W) float32 in [0, 1]; pixels that are not finite become 0.
 
@@ -51,112 +93,126 @@ class ThermalNormalizer:
         frozen
             The image shows no scene (a shutter calibration): it is mapped with the range that
             is there, which does not change.
+        window_c
+            A fixed range [°C] in place of the one that follows, where units are known.
 
         """
-        if image.dtype == torch.uint8 and not self._settings.normalize_8bit:
-            return image.to(torch.float32).mul_(1 / 255)
         if self._format != (image.dtype, image.shape):
+            if self._format is not None and self._format[0] != image.dtype:
+                self._finder.reset()
             self.reset()
             self._format = (image.dtype, image.shape)
+        units = self._finder.find(image)
+        if image.dtype == torch.uint8 and not self._settings.normalize_8bit:
+            return image.to(torch.float32).mul_(1 / 255)
+        levels = self._levels(image, units)
+        elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
         if current is None or not frozen:
-            current = self._follow(self._measure(image), stamp_ns)
+            meaning = self._meaning(units)
+            measured = self._measure(levels, self._reach(meaning))
+            current = self._follow(measured, elapsed_s, self._least_span(meaning))
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
-        if current is None:
-            return torch.zeros(image.shape, dtype=torch.float32, device=image.device)
-        low, span = self._widen(current, image.dtype)
+        low, span = self._ends(current, units, window_c)
+        result = levels.sub_(low).div_(span)
         if image.dtype == torch.float32:
-            image = image.nan_to_num(nan=low, posinf=low, neginf=low)
-        return image.to(torch.float32).sub(low).mul_(1 / span).clamp_(0, 1)
+            result.nan_to_num_(nan=0.0)
+        result.clamp_(0, 1)
+        if self._equalizer:
+            share = 0.0 if frozen else _share(elapsed_s, self._settings.decay_s)
+            result = self._equalizer.apply(result, share)
+        return result
 
-    def _measure(self, image: torch.Tensor) -> tuple[float, float] | None:
-        """Return the two percentiles (nearest rank) of a sample, None if nothing is finite."""
-        step = max(1, math.isqrt(image.numel() // _SAMPLES))
-        sample = image[::step, ::step].to(torch.float32).flatten()
+    def levels(self, image: torch.Tensor) -> tuple[torch.Tensor, Units]:
+        """
+        Return an image as numbers to be measured in, (H, W) float32, and what these mean.
+
+        Centikelvin where units are known, else the camera's counts; NaN where there is none.
+        """
+        units = self._finder.find(image)
+        levels = self._levels(image, units)
+        if units.scale is None:
+            return levels, units
+        if image.dtype != torch.float32:
+            levels.mul_(100 * units.scale).add_(100 * units.offset)
+        return levels, _CENTIKELVIN
+
+    def _levels(self, image: torch.Tensor, units: Units) -> torch.Tensor:
+        """Return a new float32 image whose numbers a histogram can count."""
+        levels = image.to(torch.float32, copy=True)
         if image.dtype == torch.float32:
-            sample = sample[sample.isfinite()]
-        if not sample.numel():
-            return None
-        percentiles = (self._settings.low_percentile, self._settings.high_percentile)
-        ranks = [1 + round(percent / 100 * (sample.numel() - 1)) for percent in percentiles]
-        low, high = torch.stack([sample.kthvalue(rank).values for rank in ranks]).tolist()
-        return low, high
+            if units.scale is not None:
+                levels.mul_(100 * units.scale).add_(100 * units.offset)
+            levels.nan_to_num_(nan=math.nan, posinf=math.nan, neginf=math.nan)
+        return levels
 
-    def _follow(
-        self, measured: tuple[float, float] | None, stamp_ns: int
-    ) -> tuple[float, float] | None:
-        """Move the range towards the measured one by the time that has passed."""
-        if measured is None or self._range is None:
-            return measured or self._range
-        elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
-        low, high = self._range
-        low += self._share(elapsed_s, measured[0] < low) * (measured[0] - low)
-        high += self._share(elapsed_s, measured[1] > high) * (measured[1] - high)
-        return low, high
+    def _meaning(self, units: Units) -> Units:
+        """Return the units of levels."""
+        floats = self._format is not None and self._format[0] == torch.float32
+        return _CENTIKELVIN if floats and units.scale is not None else units
 
-    def _share(self, elapsed_s: float, widens: bool) -> float:
-        time_s = self._settings.attack_s if widens else self._settings.decay_s
-        if time_s == 0:
-            return 1.0 if elapsed_s else 0.0
-        return -math.expm1(-elapsed_s / time_s)
+    def _measure(self, levels: torch.Tensor, reach: float) -> torch.Tensor:
+        """
+        Return both percentiles (nearest rank) by histogram, (2,); NaN if nothing is finite.
 
-    def _widen(self, current: tuple[float, float], dtype: torch.dtype) -> tuple[float, float]:
-        """Return low end and span, widened about the middle to the minimum span."""
-        least = {
-            torch.uint8: _MIN_SPAN_8BIT,
-            torch.uint16: self._settings.min_span_counts,
-            torch.float32: self._settings.min_span_float,
-        }[dtype]
-        low, high = current
-        span = max(high - low, least)
-        return (low + high - span) / 2, span
+        Neither is farther than ``reach`` from the median.
+        """
+        step = max(1, math.isqrt(levels.numel() // _SAMPLES))
+        sample = levels[::step, ::step].flatten()
+        there = sample.isfinite()
+        places = sample.add(0.5).nan_to_num_(nan=0.0).clamp_(0, _LEVELS - 1).to(torch.int64)
+        counts = torch.zeros(_LEVELS, device=levels.device)
+        counts = counts.scatter_add_(0, places, there.to(torch.float32)).cumsum_(0)
+        last = counts[-1] - 1
+        percentiles = (self._settings.low_percentile, self._settings.high_percentile, 50.0)
+        ranks = torch.stack([last * (percent / 100) for percent in percentiles])
+        found = torch.searchsorted(counts, ranks.round_().add_(1)).to(torch.float32)
+        median = found[2]
+        ends = found[:2].clamp(median - reach, median + reach)
+        return ends.masked_fill_(last < 0, math.nan)
 
+    def _follow(self, measured: torch.Tensor, elapsed_s: float, least: float) -> torch.Tensor:
+        """Move the range to the dead band about the measured one by the time that has passed."""
+        if self._range is None:
+            return measured
+        attack = _share(elapsed_s, self._settings.attack_s)
+        decay = _share(elapsed_s, self._settings.decay_s)
+        change = measured - self._range
+        band = (measured[1] - measured[0]).clamp(min=least) * _DEAD_BAND
+        change -= change.clamp(-band, band)
+        widens = torch.stack([change[0] < 0, change[1] > 0])
+        followed = self._range + change * torch.where(widens, attack, decay)
+        # NaN where one of the two has no finite pixels: the other one stands then.
+        followed = torch.where(measured.isnan(), self._range, followed)
+        return torch.where(self._range.isnan(), measured, followed)
 
-class FfcDetector:
-    """
-    Tells frames without a scene: a shutter calibration (FFC, NUC) or a camera that hangs.
+    def _ends(
+        self, current: torch.Tensor, units: Units, window_c: tuple[float, float] | None
+    ) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+        """Return low end and span: the window's, or widened about the middle to the minimum."""
+        meaning = self._meaning(units)
+        if window_c and meaning.scale is not None:
+            low, high = (meaning.value(end + ZERO_C) for end in window_c)
+            return low, high - low
+        span = (current[1] - current[0]).clamp(min=self._least_span(meaning))
+        return (current.sum() - span) / 2, span
 
-    Cameras repeat the last frame bit for bit or show the shutter for 0.3 to 1 s; sensor noise
-    makes two live frames differ everywhere. Repeats for less than 0.2 s are no calibration: a
-    9 Hz core behind a 30 Hz driver sends every frame three times.
-    """
+    def _reach(self, meaning: Units) -> float:
+        if meaning.scale is None:
+            return math.inf
+        return self._settings.max_reach_kelvin / meaning.scale
 
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the last frame."""
-        self._last = np.empty((0, 0), np.uint8)
-        self._last_ns = 0
-        self._stamp_ns: int | None = None
-        self._state = ThermalState.LIVE
-
-    def update(self, frame: Frame) -> ThermalState:
-        """Compare a frame with the one before; the same stamp again changes nothing."""
-        if frame.stamp_ns == self._stamp_ns:
-            return self._state
-        self._stamp_ns = frame.stamp_ns
-        # As integers, for NaN differs from itself.
-        image = frame.image.view(f'u{frame.image.itemsize}')
-        repeated = _same(image, self._last)
-        if not repeated:
-            # A copy, for who sent the frame may use its memory again.
-            self._last, self._last_ns = image.copy(), frame.stamp_ns
-        if _same(image, np.broadcast_to(image[0, 0], image.shape)):
-            self._state = ThermalState.FLAT
-        elif repeated and frame.stamp_ns - self._last_ns >= _REPEAT_NS:
-            self._state = ThermalState.FROZEN
-        else:
-            self._state = ThermalState.LIVE
-        return self._state
+    def _least_span(self, meaning: Units) -> float:
+        if self._format[0] == torch.uint8:
+            return MIN_SPAN_8BIT
+        if meaning.scale is None:
+            return self._settings.min_span_counts
+        return self._settings.min_span_kelvin / meaning.scale
 
 
-def _same(image: np.ndarray, other: np.ndarray) -> bool:
-    """Compare bit for bit, a coarse grid of pixels first: live frames differ there."""
-    return (
-        image.shape == other.shape
-        and image.dtype == other.dtype
-        and np.array_equal(image[::61, ::59], other[::61, ::59])
-        and np.array_equal(image, other)
-    )
+def _share(elapsed_s: float, time_s: float) -> float:
+    """Return how much of a step a first-order lag has followed."""
+    if time_s == 0:
+        return 1.0 if elapsed_s else 0.0
+    return -math.expm1(-elapsed_s / time_s)

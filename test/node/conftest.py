@@ -9,7 +9,17 @@ from types import SimpleNamespace
 from typing import Any
 
 from ir_vis_fusion.errors import GuidanceError
-from ir_vis_fusion.types import FramePair, FusedFrame, GuidanceState, Role, ThermalState
+from ir_vis_fusion.types import (
+    Frame,
+    FramePair,
+    FusedFrame,
+    GuidanceState,
+    Mode,
+    PixelEncoding,
+    Role,
+    ThermalReport,
+    ThermalState,
+)
 import numpy as np
 import pytest
 
@@ -27,6 +37,8 @@ class FakePredictor:
 
     device = 'nothing'
     guidance_note = ''
+    halved = 0
+    network = SimpleNamespace(sha256='0123456789abcdef')
 
     def __init__(self, settings: Any, background: bool = False) -> None:
         self.settings = settings
@@ -38,6 +50,10 @@ class FakePredictor:
         self.resets = 0
         self.warm_ups: list[tuple[int, int]] = []
         self.error: Exception | None = None
+        self.thermal_state = ThermalState.LIVE
+        self.report = ThermalReport()
+        self.wanted: list[Any] = []
+        self.calibrating: list[bool] = []
 
     def warm_up(self, height: int, width: int) -> None:
         self.warm_ups.append((height, width))
@@ -52,11 +68,21 @@ class FakePredictor:
     def guidance_state(self) -> GuidanceState:
         return self.guidance
 
+    def halve(self) -> None:
+        self.halved += 1
+
     def close(self) -> None:
         self.closed = True
 
-    def predict(self, pair: FramePair, frame_settings: Any) -> FusedFrame:
+    def thermal_report(self) -> ThermalReport:
+        return self.report
+
+    def tell_calibrating(self, calibrating: bool) -> None:
+        self.calibrating.append(calibrating)
+
+    def predict(self, pair: FramePair, frame_settings: Any, wanted: Any) -> FusedFrame:
         self.pairs.append(pair)
+        self.wanted.append(wanted)
         self.frame_settings.append(frame_settings)
         if self.error is not None:
             raise self.error
@@ -66,7 +92,26 @@ class FakePredictor:
             stamp_ns=pair.visible.stamp_ns,
             frame_id=pair.visible.frame_id,
             offset_ns=pair.offset_ns,
-            thermal_state=ThermalState.LIVE,
+            thermal_state=self.thermal_state,
+        )
+
+    def visible_only(self, frame: Frame) -> FusedFrame:
+        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
+        return FusedFrame(
+            frame.image, frame.encoding, frame.stamp_ns, frame.frame_id, 0, live, mode
+        )
+
+    def thermal_only(
+        self, frame: Frame, height: int, width: int, frame_settings: Any, wanted: Any
+    ) -> FusedFrame:
+        return FusedFrame(
+            image=np.full((height, width, 3), 77, np.uint8),
+            encoding=PixelEncoding.RGB8,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            offset_ns=0,
+            thermal_state=self.thermal_state,
+            mode=Mode.THERMAL_ONLY,
         )
 
 
@@ -94,7 +139,9 @@ class Rig:
         from ir_vis_fusion.node.fusion_node import FusionNode
         from rclpy.parameter import Parameter
 
-        values = {'status_period_s': 0.1} | {
+        # Stamps begin when the rig is made and go on at their own pace, so that images of a
+        # slow machine are seconds old.
+        values = {'status_period_s': 0.1, 'max_age_ms': 10_000.0} | {
             name.replace('__', '.'): value for name, value in parameters.items()
         }
 
@@ -244,6 +291,7 @@ def helpers() -> SimpleNamespace:
         stamp=stamp,
         stamp_of=stamp_of,
         FakePredictor=FakePredictor,
+        Rig=Rig,
         THERMAL=THERMAL,
         VISIBLE=VISIBLE,
         MS=MS,

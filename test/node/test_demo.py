@@ -9,7 +9,7 @@ from ir_vis_fusion.checkpoint import shipped
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
 from ir_vis_fusion.evaluation.videos import VideoReader, VideoWriter
-from ir_vis_fusion.node import demo
+from ir_vis_fusion.node.children import await_all
 from ir_vis_fusion.node.demo import DemoSource, prepare, run_demo, summary
 from ir_vis_fusion.node.transport import make_room_for_images
 from ir_vis_fusion.preprocessing.encodings import encode_png, read_image, write_image
@@ -163,7 +163,7 @@ def test_a_process_that_ends_too_early_is_named():
         for name, ended in (('player', False), ('recorder', True))
     )
     with pytest.raises(EvaluationError, match='recorder ended before player could play; last w'):
-        demo._await(player.ended, 'play', 5.0, player, recorder)
+        await_all(player.ended, 'play', 5.0, player, recorder)
 
 
 @pytest.mark.ros

@@ -87,7 +87,9 @@ def test_live_parameters_reach_the_next_frame(rig: Any) -> None:
     assert rig.predictor.frame_settings[-1].enable is True
 
 
-def test_the_enable_service_sets_the_parameter(rig: Any) -> None:
+def test_the_enable_service_sets_the_parameter_and_leaves_the_visible_stream(
+    rig: Any, helpers: SimpleNamespace
+) -> None:
     from std_srvs.srv import SetBool
 
     node = rig.start()
@@ -95,11 +97,18 @@ def test_the_enable_service_sets_the_parameter(rig: Any) -> None:
     rig.spin_until(client.service_is_ready)
     answer = client.call_async(SetBool.Request(data=False))
     rig.spin_until(answer.done)
-    rig.fuse_a_pair()
+
+    def visible_only() -> None:
+        rig.stamp_ns += 33 * helpers.MS
+        rig.publish(Role.VISIBLE)
+
+    rig.spin_until(lambda: len(rig.fused) >= 3, visible_only)
+    rig.spin_until(lambda: rig.value('mode') == 'visible_only', visible_only)
 
     assert answer.result().success
     assert node.get_parameter('enable').value is False
-    assert rig.predictor.frame_settings[-1].enable is False
+    assert rig.predictor.pairs == []
+    assert not rig.told('alone')
 
 
 def test_the_reset_service_resets_the_predictor_at_the_next_pair(rig: Any) -> None:
@@ -121,7 +130,8 @@ def test_the_reset_service_resets_the_predictor_at_the_next_pair(rig: Any) -> No
 @pytest.mark.parametrize(
     ('name', 'value', 'reason'),
     [
-        ('model', 'other', 'restart'),
+        ('device', 'cpu', 'restart'),
+        ('model', 'studnet', "did you mean 'student'"),
         ('strength', 1.5, 'strength'),
         ('strength', 2, 'strength must be <= 1, got 2'),
         ('enable', 'yes', 'BOOL'),
@@ -177,13 +187,13 @@ def test_descriptors_tell_ranges_and_what_may_change(rig: Any) -> None:
 
     strength = node.describe_parameter('strength')
     depth = node.describe_parameter('qos.depth')
-    model = node.describe_parameter('model')
+    device = node.describe_parameter('device')
 
     assert strength.floating_point_range[0].to_value == 1.0
     assert 'while the node runs' in strength.additional_constraints
     assert (depth.integer_range[0].from_value, depth.integer_range[0].to_value) == (1, 10)
-    assert 'restart' in model.additional_constraints
-    assert model.description
+    assert 'restart' in device.additional_constraints
+    assert device.description
 
 
 def test_topics_follow_remapping_and_camera_info_is_the_sibling_of_the_remapped_image(

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from ir_vis_fusion.types import Role
-import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -47,29 +46,6 @@ def test_an_image_that_cannot_be_decoded_is_counted_and_named_and_the_next_one_i
     assert counter.removeprefix('failed_') + ' 1' in status.message
     assert words in rig.value('last_failure')
     assert status.level in (b'\x01', b'\x02')
-    rig.fuse_a_pair()
-
-
-def test_a_bad_thermal_image_is_told_from_a_bad_visible_one(
-    rig: Any, helpers: SimpleNamespace
-) -> None:
-    rig.start()
-    rig.publish_pair(thermal=truncated(helpers))
-
-    rig.spin_until_status('thermal_truncated 1')
-
-    rig.fuse_a_pair()
-
-
-def test_an_exception_of_the_predictor_is_counted_and_the_node_lives_on(rig: Any) -> None:
-    rig.start()
-    rig.predictor.error = RuntimeError('CUDA out of memory')
-    rig.publish_pair()
-
-    rig.spin_until_status('fusion_RuntimeError 1')
-    assert rig.value('last_failure') == 'fusion: CUDA out of memory'
-    rig.predictor.error = None
-
     rig.fuse_a_pair()
 
 
@@ -115,16 +91,6 @@ def test_a_stamp_that_goes_back_far_starts_anew_and_resets_the_predictor(
     assert rig.predictor.resets == resets + 1
 
 
-def test_a_zero_stamp_is_counted_and_named(rig: Any) -> None:
-    rig.start()
-    rig.publish(Role.THERMAL, stamp_ns=0)
-
-    rig.spin_until_status('stamps them with 0')
-
-    assert rig.value('invalid_stamp') == '1'
-    rig.fuse_a_pair()
-
-
 def test_missing_cameras_are_named_with_their_topics(rig: Any) -> None:
     rig.make_node().start()
     rig.listen()
@@ -133,25 +99,6 @@ def test_missing_cameras_are_named_with_their_topics(rig: Any) -> None:
 
     assert 'on /thermal/image_raw (0 publishers)' in status.message
     assert 'no visible images yet' in status.message
-
-
-def test_thermal_that_stops_is_named_and_fusing_goes_on_when_it_comes_back(
-    rig: Any, helpers: SimpleNamespace
-) -> None:
-    rig.start(input_timeout_s=0.2)
-    rig.fuse_a_pair()
-    rig.statuses.clear()
-
-    def visible_only() -> None:
-        rig.stamp_ns += 33 * helpers.MS
-        rig.publish(Role.VISIBLE)
-
-    rig.spin_until(lambda: rig.told('thermal images stopped'), visible_only)
-    assert rig.statuses[-1].level == b'\x02'
-    assert not rig.told('visible images stopped')
-
-    rig.fuse_a_pair()
-    rig.spin_until(lambda: rig.statuses[-1].message == 'fusing', rig.publish_pair)
 
 
 def test_streams_that_never_match_are_named_with_offset_and_remedy(
@@ -213,7 +160,7 @@ def test_stamps_of_another_clock_are_named_and_kept_out_of_the_latency(rig: Any)
     rig.stamp_ns -= 3600 * 10**9
     rig.start()
 
-    rig.spin_until(lambda: rig.told('3600 s behind'), rig.publish_pair)
+    rig.spin_until(lambda: rig.told('s behind the clock of this node'), rig.publish_pair)
 
     assert rig.value('latency_p50_ms') == ''
 
@@ -226,14 +173,3 @@ def test_latency_and_processing_time_are_told(rig: Any) -> None:
 
     assert -10_000 < float(rig.value('latency_p50_ms')) <= float(rig.value('latency_p95_ms'))
     assert 0 < float(rig.value('processing_p50_ms')) < 10_000
-
-
-def test_a_change_of_size_is_no_fault(rig: Any, helpers: SimpleNamespace) -> None:
-    rig.start()
-    rig.fuse_a_pair()
-    other = np.zeros((48, 40, 3), np.uint8)
-
-    rig.spin_until(
-        lambda: any(message.height == 48 for message in rig.fused),
-        feed=lambda: rig.publish_pair(visible=helpers.image(other, 'bgr8')),
-    )

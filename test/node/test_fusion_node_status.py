@@ -3,6 +3,7 @@
 import threading
 from typing import Any
 
+from ir_vis_fusion.node.diagnostics import PARTS
 from ir_vis_fusion.types import Role
 import pytest
 
@@ -35,6 +36,80 @@ def test_problems_are_logged_by_level_and_a_remark_is_no_trouble(
     assert '[INFO: all is well again' in told
     assert '[WARN: 1 images dropped, the driver stamps them with 0' in told
     assert any(line.startswith('[ERROR: thermal images stopped') for line in told)
+
+
+def values(status: Any) -> dict[str, str]:
+    return {item.key: item.value for item in status.values}
+
+
+def test_diagnostics_have_a_status_for_each_part_of_the_node(rig: Any) -> None:
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    arrays: list[Any] = []
+    rig.start(input_timeout_s=0.3)
+    rig.tester.create_subscription(DiagnosticArray, '/diagnostics', arrays.append, 10)
+    rig.spin_until(lambda: rig.statuses[-1].message == 'fusing', rig.publish_pair)
+    arrays.clear()
+    rig.spin_until(
+        lambda: arrays and values(arrays[-1].status[0])['thermal_rate_hz'], rig.publish_pair
+    )
+
+    names = [f'/fusion_node: {part}' for part in PARTS]
+    assert [status.name for status in arrays[-1].status] == names
+    assert {(status.level, status.message) for status in arrays[-1].status} == {(b'\x00', 'ok')}
+    inputs, synchronizer, thermal, inference = map(values, arrays[-1].status)
+    assert inputs['thermal_image'] == '32x24 mono16'
+    assert float(inputs['visible_rate_hz']) > 1
+    assert int(synchronizer['matched']) > 0
+    assert thermal['thermal_state'] == 'live'
+    assert inference['mode'] == 'fused'
+    assert inference['model_sha256'] == '0123456789ab'
+    assert float(inference['processing_p99_ms']) > 0
+
+    rig.spin_until(lambda: arrays[-1].status[0].level == b'\x02')
+    assert 'thermal images stopped' in arrays[-1].status[0].message
+    assert arrays[-1].status[1].level == b'\x00'
+
+
+def test_the_self_check_is_logged_once(rig: Any, capfd: pytest.CaptureFixture) -> None:
+    rig.start()
+    told = ''
+
+    def checks() -> int:
+        nonlocal told
+        told += capfd.readouterr().err
+        return told.count('self-check')
+
+    rig.spin_until(checks, rig.publish_pair)
+    before = len(rig.statuses)
+    rig.spin_until(lambda: len(rig.statuses) > before + 3, rig.publish_pair)
+
+    assert checks() == 1
+    assert '/visible/image_raw, sensor_msgs/msg/Image, reliable, 32x24 rgb8' in told
+
+
+def test_a_lazy_node_subscribes_while_somebody_listens(rig: Any) -> None:
+    from diagnostic_msgs.msg import DiagnosticStatus
+    from sensor_msgs.msg import CameraInfo, Image
+
+    rig.make_node(lazy=True).start()
+    rig.tester.create_subscription(DiagnosticStatus, 'fusion_node/status', rig.statuses.append, 10)
+    rig.cameras = {
+        role: rig.tester.create_publisher(Image, f'{role.value}/image_raw', 10) for role in Role
+    }
+    rig.spin_until(lambda: rig.told('nobody listens') and rig.value('thermal_publishers') == '1')
+    assert rig.tester.count_subscribers('thermal/image_raw') == 0
+
+    listener = rig.tester.create_subscription(
+        CameraInfo, 'fused/camera_info', rig.infos.append, 10
+    )
+    rig.await_cameras()
+    rig.spin_until(lambda: rig.value('mode') == 'fused', rig.publish_pair)
+    rig.tester.destroy_subscription(listener)
+
+    rig.spin_until(lambda: not rig.tester.count_subscribers('thermal/image_raw'))
+    status = rig.spin_until_status('nobody listens')
+    assert status.level == b'\x00'
 
 
 @pytest.mark.parametrize(('wanted', 'offered'), [('raw', 'compressed'), ('compressed', 'raw')])

@@ -68,11 +68,17 @@ def test_nested_mappings_become_dotted_names() -> None:
 
 
 def test_a_yaml_file_must_be_there_and_hold_a_mapping(tmp_path) -> None:
-    with pytest.raises(ConfigError, match='cannot be read'):
+    with pytest.raises(ConfigError, match='no such file'):
         read_yaml(tmp_path / 'none.yaml')
     path = tmp_path / 'list.yaml'
     path.write_text('- 1\n')
     with pytest.raises(ConfigError, match=r'mapping of names to values, got \[1\]'):
+        read_yaml(path)
+    path.write_text('a: &a {b: *a}')
+    with pytest.raises(ConfigError, match=r'aliases \(\*name\) are not read'):
+        read_yaml(path)
+    path.write_bytes(b'a: \xff')
+    with pytest.raises(ConfigError, match='not valid YAML'):
         read_yaml(path)
     path.write_text('a: [')
     with pytest.raises(ConfigError, match='not valid YAML'):

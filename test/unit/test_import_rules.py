@@ -14,6 +14,7 @@ PACKAGE = ROOT / 'ir_vis_fusion'
 ROOMS = [
     'types',
     'errors',
+    'files',
     'config',
     'runtime',
     'worker',
@@ -27,6 +28,7 @@ ROOMS = [
     'metrics',
     'evaluation',
     'calibration',
+    'benchmark',
     'node',
     'cli',
 ]
@@ -51,11 +53,14 @@ OWNERS = {
     'av': 'ir_vis_fusion/evaluation/videos.py',
     'PIL': 'ir_vis_fusion/evaluation/contact_sheet.py',
     'open_clip': 'ir_vis_fusion/guidance/clip.py',
-    'onnxruntime': 'ir_vis_fusion/evaluation/detectors.py',
+    'onnxruntime': 'ir_vis_fusion/backends/',
+    'onnx': 'ir_vis_fusion/backends/onnx_export.py',
+    'tensorrt': 'ir_vis_fusion/backends/tensorrt_backend.py',
     'pycocotools': 'ir_vis_fusion/evaluation/detection.py',
     'matplotlib': (
         'ir_vis_fusion/evaluation/report.py',
         'ir_vis_fusion/evaluation/replay_report.py',
+        'ir_vis_fusion/benchmark/report.py',
     ),
 }
 # Tensors in, tensors out.

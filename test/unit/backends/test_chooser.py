@@ -5,6 +5,7 @@ from pathlib import Path
 from ir_vis_fusion.backends.chooser import load_backend
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve, shipped
 from ir_vis_fusion.errors import CheckpointError
+from ir_vis_fusion.preprocessing.levels import to_type
 import pytest
 import torch
 
@@ -12,16 +13,21 @@ CPU = torch.device('cpu')
 
 
 @pytest.mark.parametrize('path', shipped(), ids=lambda path: path.stem)
+@torch.inference_mode()
 def test_a_checkpoint_gives_what_its_network_gives(path: Path) -> None:
-    checkpoint, backend = load_checkpoint(path), load_backend(path, CPU)
+    checkpoint, backend = load_checkpoint(path), load_backend(path, CPU, exact=True)
     vis, ir, *features = checkpoint.model.example_inputs(37, 44)
     generator = torch.Generator().manual_seed(1)
-    vis, ir = (torch.rand(image.shape, generator=generator) for image in (vis, ir))
-    with torch.inference_mode():
-        expected = checkpoint.model(vis, ir, *features)
-        torch.testing.assert_close(backend(vis, ir, *features), expected)
-        nothing = [None] * len(features)
-        torch.testing.assert_close(backend(vis, ir, *nothing), checkpoint.model(vis, ir, *nothing))
+    vis, ir = (torch.randint(0, 256, image.shape, generator=generator) for image in (vis, ir))
+    images = [to_type(image.to(torch.uint8), backend.images) for image in (vis, ir)]
+    for given in (features, [None] * len(features)):
+        fused = backend(*images, *given)
+        assert fused.dtype == backend.images
+        expected = checkpoint.model(vis / 255, ir / 255, *given)
+        # Bytes are rounded.
+        tolerance = 0.501 / 255 if backend.images == torch.uint8 else 1e-5
+        fused = to_type(fused, torch.float32)
+        torch.testing.assert_close(fused, expected, atol=tolerance, rtol=0)
 
 
 def test_a_back_end_tells_what_its_network_takes() -> None:

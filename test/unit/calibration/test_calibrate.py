@@ -104,7 +104,7 @@ def test_a_bag_becomes_a_file(made, tmp_path: Path) -> None:
         (('--pattern', 'circles', '--size', '7'), "--size must be COLUMNSxROWS, as 7x5, got '7'"),
         (('--pattern', 'circles', '--size', '7x5'), 'no pair shows a circles of 7x5'),
         (('--bag', 'x'), 'give --thermal and --visible, or --bag'),
-        (('--start', '/nowhere.yaml'), '/nowhere.yaml: cannot be read'),
+        (('--start', '/nowhere.yaml'), '/nowhere.yaml: no such file'),
     ],
 )
 def test_what_cannot_be_done_is_told(

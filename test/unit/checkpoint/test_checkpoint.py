@@ -128,6 +128,29 @@ def test_weights_of_another_size_are_refused(tmp_path: Path, student: Student) -
         load_checkpoint(path)
 
 
+def test_a_configuration_of_a_huge_network_takes_no_memory(
+    tmp_path: Path, student: Student
+) -> None:
+    path = tmp_path / 'huge.safetensors'
+    # 9.7 GB for each of its convolutions.
+    save_checkpoint(path, student, 'student', CONFIG | {'width': 2**14}, {}, {})
+    with pytest.raises(CheckpointError, match='size mismatch'):
+        load_checkpoint(path)
+    for number in (10**9, float('inf'), float('nan')):
+        save_checkpoint(path, student, 'student', CONFIG | {'depth': number}, {}, {})
+        with pytest.raises(CheckpointError, match='its configuration holds .* at most 16384'):
+            load_checkpoint(path)
+
+
+def test_metadata_of_another_type_are_named(tmp_path: Path, student: Student) -> None:
+    path = tmp_path / 'odd.safetensors'
+    save_checkpoint(path, student, ['student'], CONFIG, {}, {})
+    with pytest.raises(
+        CheckpointError, match=r"name in its metadata must be str, got \['student'"
+    ):
+        load_checkpoint(path)
+
+
 def test_missing_and_additional_weights_are_refused(tmp_path: Path, student: Student) -> None:
     path = tmp_path / 'deep.safetensors'
     save_checkpoint(path, student, 'student', CONFIG | {'depth': 3}, {}, {})
@@ -179,8 +202,11 @@ def test_a_package_path_without_a_workspace_says_so(monkeypatch: pytest.MonkeyPa
         resolve('package://my_robot/weights/small.safetensors')
 
 
-@pytest.mark.parametrize('model', ['package://', 'package://my_robot', 'package:///x'])
-def test_a_package_path_must_be_complete(model: str) -> None:
+@pytest.mark.parametrize(
+    'model',
+    ['package://', 'package://my_robot', 'package:///x', 'package://a/../../b', 'package://../b'],
+)
+def test_a_package_path_must_be_complete_and_stay_in_its_package(model: str) -> None:
     with pytest.raises(CheckpointError, match='must be package://PACKAGE/PATH'):
         resolve(model)
 

@@ -132,3 +132,27 @@ def test_a_reset_forgets_what_was_seen_and_what_is_being_looked_at(
     refresher.close()
     assert seen(refresher) == 4.0
     assert eye.scenes == [1.0, 2.0, 4.0]
+
+
+def test_what_was_seen_is_in_force_for_a_while_after_the_next_look_was_due(
+    eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(refresh.time, 'monotonic', lambda: now[0])
+    refresher = Refresher(eye.look, period_s=2.0, max_age_s=5.0)
+    refresher.latest(100.0)
+    eye.await_begin()
+    eye.end()
+    now[0] = 102.0
+    refresher.latest(0.0)
+    eye.await_begin()
+
+    # Seen at 100, due again at 102, and the look under way does not end.
+    now[0] = 107.0
+    assert refresher.latest(0.0).words == 'scene 100.0'
+    now[0] = 107.1
+    assert refresher.latest(0.0) is None
+
+    eye.end()
+    eye.end()
+    refresher.close()

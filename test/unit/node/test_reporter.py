@@ -4,8 +4,8 @@ import dataclasses
 from types import SimpleNamespace
 from unittest.mock import Mock
 
-from ir_vis_fusion.node.diagnostics import FrameSnapshot, Snapshot
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.node.snapshot import FrameSnapshot, Snapshot
 from ir_vis_fusion.synchronization import SynchronizerCounters
 import pytest
 
@@ -24,7 +24,7 @@ JUMPED = dataclasses.replace(FAILED, sync=SynchronizerCounters(jumps=1))
         ([GOOD, REMARK, REMARK, GOOD], ['info visible camera_info is']),
         (
             [REMARK, FAILED, FAILED, FAILED],
-            ['info visible camera_info is', 'error 1 pairs failed', 'info all is well again'],
+            ['info visible camera_info is', 'error 1 images failed', 'info all is well again'],
         ),
         (
             [FAILED, JUMPED, JUMPED],

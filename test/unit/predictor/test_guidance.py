@@ -13,6 +13,8 @@ from ir_vis_fusion.guidance.prompts import EmbeddingBank
 from ir_vis_fusion.models.registry import build
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.color import luma, recombine
+from ir_vis_fusion.preprocessing.levels import to_type
+from ir_vis_fusion.preprocessing.view import register
 from ir_vis_fusion.types import Frame, FramePair, GuidanceState, PixelEncoding
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ CONFIGS = {
     },
     'student': {'width': 8, 'depth': 2, 'guidance_features': 4},
 }
-PLAIN = PredictorSettings(device='cpu')
+PLAIN = PredictorSettings(device='cpu', precision='float32')
 
 Make = Callable[..., FusionPredictor]
 
@@ -89,13 +91,13 @@ def bank(tmp_path: Path) -> GuidanceSettings:
 @torch.inference_mode()
 def expected_luma(predictor: FusionPredictor, given: FramePair, *features: Tensor) -> np.ndarray:
     """Fuse by the network itself: thermal resized, colours kept."""
-    visible = torch.from_numpy(given.visible.image)
-    vis_y = luma(visible, given.visible.encoding)
-    ir = torch.from_numpy(given.thermal.image)[None, None] * (1 / 255)
-    ir = nn.functional.interpolate(ir, size=vis_y.shape, mode='bilinear', align_corners=False)
-    model = load_checkpoint(predictor.network.path).model
-    fused = model(vis_y[None, None], ir, *features)[0, 0]
-    return recombine(visible, vis_y, fused).numpy()
+    visible, images = torch.from_numpy(given.visible.image), predictor._backend.images
+    vis_y = luma(visible, given.visible.encoding, images)
+    ir = register(torch.from_numpy(given.thermal.image) * (1 / 255), vis_y.shape, None)
+    images_in = (to_type(to_type(image, images), torch.float32) for image in (vis_y, ir))
+    vis, ir = (image[None, None] for image in images_in)
+    fused = load_checkpoint(predictor.network.path).model(vis, ir, *features)[0, 0]
+    return recombine(visible, vis_y, to_type(fused, images)).numpy()
 
 
 def features_of(given: FramePair) -> tuple[Tensor, Tensor]:

@@ -3,10 +3,11 @@
 import dataclasses
 from pathlib import Path
 
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.errors import CheckpointError, DeviceError
-from ir_vis_fusion.predictor import FusionPredictor, select_device, STAGES
-from ir_vis_fusion.types import Frame, FramePair, FusedFrame, PixelEncoding, ThermalState
+from ir_vis_fusion.predictor import FusionPredictor, STAGES
+from ir_vis_fusion.types import Frame, FramePair, FusedFrame, Mode, PixelEncoding, ThermalState
 import numpy as np
 import pytest
 import torch
@@ -52,6 +53,41 @@ def test_disabled_fusion_passes_the_visible_image_through() -> None:
     pair = make_pair()
     fused = FusionPredictor(SETTINGS).predict(pair, FrameSettings(enable=False))
     np.testing.assert_array_equal(fused.image, pair.visible.image)
+
+
+def test_the_mode_tells_what_the_image_is() -> None:
+    predictor, pair = FusionPredictor(SETTINGS), make_pair()
+
+    assert predictor.predict(pair).mode is Mode.FUSED
+    assert predictor.predict(pair, FrameSettings(enable=False)).mode is Mode.VISIBLE_ONLY
+
+
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8'])
+def test_the_visible_image_alone_comes_in_the_output_encoding(encoding: str) -> None:
+    visible = make_pair().visible
+
+    alone = FusionPredictor(dataclasses.replace(SETTINGS, output_encoding=encoding)).visible_only(
+        visible
+    )
+
+    expected = visible.image if encoding == 'rgb8' else visible.image[..., ::-1]
+    np.testing.assert_array_equal(alone.image, expected)
+    assert (alone.encoding.value, alone.mode) == (encoding, Mode.VISIBLE_ONLY)
+    assert (alone.stamp_ns, alone.frame_id) == (2_000_000, 'visible')
+
+
+def test_the_thermal_image_alone_is_grey_in_the_size_of_the_visible_one() -> None:
+    thermal = make_pair().thermal
+
+    alone = FusionPredictor(SETTINGS).thermal_only(thermal, 128, 160)
+
+    assert (alone.image.shape, alone.image.dtype) == ((128, 160, 3), np.uint8)
+    assert (alone.mode, alone.thermal_state) == (Mode.THERMAL_ONLY, ThermalState.LIVE)
+    np.testing.assert_array_equal(alone.image[..., 0], alone.image[..., 2])
+    # Twice the size: the mean of four pixels is the pixel that they came from, within rounding.
+    means = alone.image[..., 0].reshape(64, 2, 80, 2).mean(axis=(1, 3))
+    assert np.abs(means[17:31, 21:39] - thermal.image[17:31, 21:39]).max() <= 1
+    assert (alone.stamp_ns, alone.frame_id) == (1_000_000, 'thermal')
 
 
 def test_strength_zero_is_the_visible_image_and_one_half_lies_between() -> None:

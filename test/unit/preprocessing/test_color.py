@@ -1,6 +1,6 @@
 """Luma and its exchange."""
 
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, to_rgb
+from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
 from ir_vis_fusion.types import PixelEncoding
 import pytest
 import torch
@@ -46,10 +46,21 @@ def test_luma_has_the_image_size_and_takes_views_with_alpha_and_padding():
 
 
 @pytest.mark.parametrize('encoding', [RGB, PixelEncoding.BGR8])
-def test_the_same_luma_gives_the_image_back_to_the_bit(encoding):
+def test_luma_in_bytes_is_the_rounded_one(encoding):
+    padded = image(size=(200, 300))[:, :250]
+    levels = luma(padded, encoding, torch.uint8)
+    assert (levels.shape, levels.dtype) == ((200, 250), torch.uint8)
+    # OpenCV's weights are 14-bit integers.
+    exact = 255 * luma(padded, encoding)
+    torch.testing.assert_close(levels.to(torch.float32), exact, atol=0.51, rtol=0)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.uint8])
+@pytest.mark.parametrize('encoding', [RGB, PixelEncoding.BGR8])
+def test_the_same_luma_gives_the_image_back_to_the_bit(encoding, dtype):
     grays = torch.arange(256).to(torch.uint8).reshape(1, 256, 1).expand(-1, -1, 3)
     for colors in (image(size=(400, 500)), grays):
-        y = luma(colors, encoding)
+        y = luma(colors, encoding, dtype)
         assert torch.equal(recombine(colors, y, y), colors)
 
 
@@ -113,3 +124,29 @@ def test_to_rgb_and_back_is_the_same_image_in_either_order(encoding):
 def test_from_rgb_rounds_and_clamps():
     planes = torch.tensor((-0.1, 0.7 / 255, 1.2)).view(1, 3, 1, 1)
     assert from_rgb(planes, RGB).tolist() == [[[0, 1, 255]]]
+
+
+def test_bytes_are_recombined_like_floats():
+    """Exactly where the chroma is kept, up to 51 levels; there is no fringe anywhere."""
+    source, change = image(size=(512, 256)), torch.arange(-256, 256)[:, None]
+    y = luma(source, RGB, torch.uint8)
+    fused = (y + change).clamp(0, 255).to(torch.uint8)
+    levels = recombine(source, y, fused).to(torch.float32)
+    floats = recombine(source, y / 255, fused / 255).to(torch.float32)
+    kept = (fused.to(torch.int16) - y).abs() <= 51
+    assert torch.equal(levels[kept], floats[kept])
+    torch.testing.assert_close(levels, floats, atol=1, rtol=0)
+
+
+def test_grey_in_bytes_stays_grey():
+    gray = image(size=(256, 256))[..., :1].expand(-1, -1, 3)
+    fused = torch.arange(256).to(torch.uint8)[:, None].expand(256, 256)
+    result = recombine(gray, luma(gray, RGB, torch.uint8), fused)
+    assert torch.equal(result, fused[..., None].expand(-1, -1, 3))
+
+
+def test_swapped_colours_are_those_of_the_other_order():
+    padded = image()[:, :50]
+    swapped = swap_colors(padded)
+    assert torch.equal(swapped, padded.flip(-1))
+    assert torch.equal(swap_colors(swapped), padded)

@@ -8,7 +8,7 @@ from ir_vis_fusion.errors import CalibrationError, ConfigError
 from ir_vis_fusion.preprocessing.calibration import Calibration, write_calibration
 from ir_vis_fusion.preprocessing.geometry import CameraModel, Transform
 from ir_vis_fusion.preprocessing.registration import Registration, Rig
-from ir_vis_fusion.preprocessing.view import map_pixels, View
+from ir_vis_fusion.preprocessing.view import map_pixels, register, View
 import numpy as np
 import pytest
 import torch
@@ -214,3 +214,13 @@ def test_cuda_gives_the_same_picture(tmp_path: Path) -> None:
     here, there = views[0].warp(image), views[1].warp(image.cuda()).cpu()
     assert (here - there).abs().max() < 0.05
     torch.testing.assert_close(views[0].mask, views[1].mask.cpu(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('size', [(240, 320), (50, 71)])
+def test_without_a_view_the_image_is_resized_bilinearly(size: tuple[int, int]) -> None:
+    image = torch.rand(120, 160, generator=torch.Generator().manual_seed(1))
+    options = {'mode': 'bilinear', 'align_corners': False}
+    expected = torch.nn.functional.interpolate(image[None, None], size, **options)[0, 0]
+    # A hundredth of a grey level.
+    torch.testing.assert_close(register(image, size, None), expected, atol=4e-5, rtol=0)
+    assert register(image, (120, 160), None) is image

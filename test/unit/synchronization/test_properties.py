@@ -100,3 +100,78 @@ def test_memory_is_bounded_when_the_other_stream_is_silent(kind, mode, period_ms
     for i in range(1, 200):
         add(i * period_ms * MS, Image())
         assert len(alive) <= 33
+
+
+# What a broken driver or another clock writes; the wire allows no more than these.
+ANY_STAMP = st.one_of(
+    st.sampled_from([0, -1, 1, -(2**31) * 10**9, (2**31 - 1) * 10**9 + 2**32 - 1]),
+    st.integers(-(2**31) * 10**9, 2**31 * 10**9),
+    st.integers(10**18, 10**18 + 10**9),
+)
+
+
+@settings
+@hypothesis.given(
+    events=st.lists(st.tuples(st.sampled_from(['thermal', 'visible']), ANY_STAMP), max_size=80),
+    mode=MODES,
+    time_offset_ms=st.sampled_from([0.0, -1e6, 1e6]),
+)
+def test_any_stamps_are_taken_and_good_streams_are_paired_after_them(events, mode, time_offset_ms):
+    offset_ns = round(time_offset_ms * MS)
+    synchronizer = PairSynchronizer(
+        SynchronizerSettings(mode=mode, thermal_time_offset_ms=time_offset_ms)
+    )
+    for kind, stamp_ns in events:
+        add = synchronizer.add_thermal if kind == 'thermal' else synchronizer.add_visible
+        add(stamp_ns, -1)
+    # Two periods let the restart be seen; every image after them finds its partner.
+    pairs = []
+    for i in range(20):
+        stamp_ns = 1_700_000_000 * 10**9 + i * 33 * MS
+        pairs += synchronizer.add_thermal(stamp_ns - offset_ns, i)
+        pairs += synchronizer.add_visible(stamp_ns, i)
+    pairs += synchronizer.flush()
+    assert {pair.visible for pair in pairs} >= set(range(2, 20))
+    assert all(pair.thermal == pair.visible for pair in pairs if pair.visible >= 2)
+
+
+@settings
+@hypothesis.given(
+    period_ms=st.integers(10, 120),
+    phase=st.floats(0, 1),
+    jitter=st.lists(st.floats(-0.06, 0.06), min_size=60, max_size=60),
+)
+def test_two_cameras_of_one_rate_lose_no_image_to_jitter(period_ms, phase, jitter):
+    """Up to a sixteenth of the period each; twice that is what the rhythm is trusted with."""
+    synchronizer = PairSynchronizer(
+        SynchronizerSettings(max_offset_ms=float(period_ms), max_wait_ms=10.0 * period_ms)
+    )
+    period_ns = period_ms * MS
+    at_ns = [10**9 + (i // 2) * period_ns + round(jitter[i] * period_ns) for i in range(60)]
+    events = [(at_ns[i], 'thermal') for i in range(0, 60, 2)]
+    events += [(at_ns[i] + round(phase * period_ns), 'visible') for i in range(1, 60, 2)]
+    pairs = []
+    for stamp_ns, kind in sorted(events):
+        add = synchronizer.add_thermal if kind == 'thermal' else synchronizer.add_visible
+        pairs += add(stamp_ns, None)
+    pairs += synchronizer.flush()
+    # Before the rhythm is known one image may lose its partner, and one has none at the end.
+    assert len(pairs) >= 28
+
+
+@settings
+@hypothesis.given(
+    thermal_ms=st.integers(20, 200),
+    visible_ms=st.integers(10, 100),
+    silent=st.integers(0, 40),
+)
+def test_hold_thermal_never_uses_an_image_older_than_allowed(thermal_ms, visible_ms, silent):
+    synchronizer = PairSynchronizer(SynchronizerSettings(mode='hold_thermal'))
+    events = [(1000 + i * thermal_ms, 'thermal') for i in range(60) if not 0 <= i - 20 < silent]
+    events += [(1000 + i * visible_ms, 'visible') for i in range(120)]
+    pairs = feed(synchronizer, [(kind, stamp) for stamp, kind in sorted(events)])
+    thermal = sorted(stamp for stamp, kind in events if kind == 'thermal')
+    for pair in pairs:
+        newest = max(stamp for stamp in thermal if stamp <= pair.visible[1])
+        assert newest <= pair.thermal[1] <= pair.visible[1] + 20
+        assert pair.visible[1] - pair.thermal[1] <= 250

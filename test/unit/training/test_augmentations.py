@@ -265,6 +265,8 @@ def test_the_range_of_infrared_is_that_of_the_whole_frame(normalize_8bit: bool) 
 class Recorder:
     """Stands in for the network and keeps what reaches it."""
 
+    images = torch.float32
+
     def __init__(self, network: Network) -> None:
         self.network = network
 

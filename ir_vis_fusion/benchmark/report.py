@@ -1,0 +1,163 @@
+"""Results as text, as Markdown between markers of a file, and as a plot."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ir_vis_fusion.benchmark.bench import FLAT
+from ir_vis_fusion.benchmark.path import STAGES
+from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.evaluation.report import COLORS, require_matplotlib
+
+BEGIN, END = '<!-- bench -->', '<!-- /bench -->'
+_HEAD = (
+    'model', 'back-end', 'size', 'whole path p50', 'p95', 'p99', 'network p50', 'frames/s',
+    '× floor', 'GMAC', 'share of roofline', 'peak MB',
+)  # fmt: skip
+_NODE_HEAD = ('rate', 'size', 'pairs published', 'p50', 'p95', 'p99', 'CPU of one core')
+
+
+def rows_of(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the heading and a row of text for each result."""
+    rows: list[tuple[str, ...]] = [_HEAD]
+    for one in results:
+        total = one['total']
+        memory = one['peak_memory_mb']
+        rows.append(
+            (
+                one['model'] + (f', CLIP every {e}' if (e := one['guidance_every']) else ''),
+                one['backend'],
+                one['size'],
+                *(_ms(total[name]) for name in ('p50_ms', 'p95_ms', 'p99_ms')),
+                _ms(one['network']['p50_ms']),
+                f'{one["frames_per_s"]:.4g}',
+                f'{one["ratio_to_floor"]:.4g}',
+                f'{one["macs"] / 1e9:.2f}',
+                f'{100 * one["share_of_roofline"]:.0f} %',
+                '-' if memory is None else f'{memory:.0f}',
+            )
+        )
+    return rows
+
+
+def stage_rows(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the median of each stage of each result."""
+    there = [name for name in STAGES if any(name in one['stages'] for one in results)]
+    rows: list[tuple[str, ...]] = [('model', 'back-end', 'size', *there)]
+    for one in results:
+        medians = (one['stages'].get(name, {}).get('p50_ms') for name in there)
+        cells = ('-' if value is None else f'{value:.2f}' for value in medians)
+        rows.append((one['model'], one['backend'], one['size'], *cells))
+    return rows
+
+
+def scaling_rows(scaling: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the cost of a pixel at each size, in nanoseconds; empty with a single size."""
+    if not scaling:
+        return []
+    sizes = list(dict.fromkeys(size for one in scaling for size in one['ns_per_pixel']))
+    rows: list[tuple[str, ...]] = [('model', 'back-end', *(f'{s} [ns]' for s in sizes), 'spread')]
+    for one in scaling:
+        costs = (one['ns_per_pixel'].get(size) for size in sizes)
+        cells = ('-' if value is None else f'{value:.1f}' for value in costs)
+        note = '' if one['spread'] <= FLAT else f' (more than {100 * FLAT:.0f} %)'
+        rows.append((one['model'], one['backend'], *cells, f'{100 * one["spread"]:.0f} %{note}'))
+    return rows
+
+
+def node_rows(node: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return what was measured through the node; empty where nothing was."""
+    if not node:
+        return []
+    rows: list[tuple[str, ...]] = [_NODE_HEAD]
+    for one in node:
+        latency = one['latency']
+        rows.append(
+            (
+                f'{one["rate_hz"]:g} Hz',
+                one['size'],
+                f'{one["published"]} of {one["pairs"]}',
+                *(_ms(latency[name]) for name in ('p50_ms', 'p95_ms', 'p99_ms')),
+                f'{one["cpu_percent"]:.0f} %',
+            )
+        )
+    return rows
+
+
+def markdown(bench: Mapping[str, Any]) -> str:
+    """Return all tables with what they were measured on."""
+    facts = bench['metadata']
+    where = facts['gpu'] or f'{facts["cores"]} cores of {facts["cpu"]}'
+    roof = facts['roofline']
+    rates = ', '.join(f'{rate:g} GMAC/s in {name}' for name, rate in roof['gmac_per_s'].items())
+    parts = [
+        f'On {where}, torch {facts["torch"]}, {facts["torch_threads"]} threads, '
+        f'{facts["date"][:10]}; the machine copies {roof["copy_gb_per_s"]:g} GB/s and multiplies '
+        f'matrices at {rates}. Milliseconds.',
+        _table(rows_of(bench['results'])),
+        'Stages, medians:',
+        _table(stage_rows(bench['results'])),
+    ]
+    if scaling := scaling_rows(bench.get('scaling', ())):
+        parts += ['Cost of a pixel of the whole path:', _table(scaling)]
+    if node := node_rows(bench.get('node', ())):
+        parts += ['Through the node, from the visible stamp to the fused image at a subscriber:']
+        parts += [_table(node)]
+    if facts['gpu'] is None:
+        parts.append('Not measured, for want of the device: CUDA, TensorRT.')
+    return '\n\n'.join(parts)
+
+
+def write_into(path: Path, text: str) -> None:
+    """
+    Put text between the markers of a Markdown file.
+
+    Raises
+    ------
+    EvaluationError
+        Where the file or its markers are missing.
+
+    """
+    try:
+        content = path.read_text(encoding='utf-8')
+    except OSError as error:
+        raise EvaluationError(f'{str(path)!r}: cannot be read: {error.strerror}') from None
+    before, begin, rest = content.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise EvaluationError(f'{str(path)!r}: no {BEGIN} … {END} to write between')
+    path.write_text(f'{before}{BEGIN}\n{text}\n{END}{after}', encoding='utf-8')
+
+
+def plot(bench: Mapping[str, Any], path: Path) -> None:
+    """Draw the stages of each result as stacked bars; the suffix says what is written."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    results = bench['results']
+    figure = Figure(figsize=(8, 1.5 + 0.35 * len(results)), layout='constrained')
+    axes = figure.subplots()
+    names = [f'{one["model"]}, {one["backend"]}, {one["size"]}' for one in results]
+    left = [0.0] * len(results)
+    for name, color in zip(STAGES, COLORS, strict=False):
+        widths = [one['stages'].get(name, {}).get('p50_ms', 0.0) for one in results]
+        axes.barh(names, widths, left=left, label=name, color=color)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    floors = [one['floor']['p50_ms'] for one in results]
+    axes.plot(floors, names, '|', color='black', markersize=14, label='floor')
+    axes.invert_yaxis()
+    axes.set_xlabel('milliseconds a frame (medians of the stages)')
+    axes.legend(ncols=3, fontsize='small')
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f'{str(path)!r}: cannot be drawn: {error}') from None
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f'| {" | ".join(row)} |' for row in rows]
+    return '\n'.join([lines[0], '|' + ' --- |' * len(rows[0]), *lines[1:]])
+
+
+def _ms(value: float) -> str:
+    return f'{value:.1f}' if value >= 100 else f'{value:.2f}'

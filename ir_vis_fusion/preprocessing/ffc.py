@@ -1,0 +1,160 @@
+"""
+The watch for thermal images without a scene: shutter calibrations (FFC, NUC) and hangs.
+
+Cameras repeat the last image bit for bit, or show the shutter, for 0.3 to 1 s every few minutes.
+Told by telemetry where there is some, else by the images themselves.
+"""
+
+import math
+
+from ir_vis_fusion.types import Frame, ThermalState
+import numpy as np
+
+# Repeats for less are no calibration: a 9 Hz core behind a 30 Hz driver sends every image three
+# times.
+_REPEAT_NS = 200_000_000
+# No calibration takes longer: afterwards what looks like a shutter is a scene without contrast,
+# and a camera that still says it calibrates has lost its telemetry.
+_LONGEST_NS = 3_000_000_000
+# A shutter has vignetting and noise, a tenth of the spread of a scene and less. It closes from
+# one image to the next, or in the next but one at 60 Hz; a turn towards a wall takes longer.
+_COLLAPSED = 0.2
+_OPEN = 0.3
+# What it shows is noise: 5 to 95 % of Gaussian noise are 2.9 mean differences of neighbours apart,
+# vignetting and rounding to whole counts come on top. Where a person has left, a scene remains.
+_NOISE = 6.0
+_ROUNDING = 2.0
+_WIDE = 0.5
+_SUDDEN_NS = 60_000_000
+# How slowly the spread that scenes have is forgotten.
+_MEMORY_S = 1.0
+_SAMPLES = 2000
+
+
+class FfcDetector:
+    """Tells live images of one camera from others; counts the events in ``events``."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._told = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the images before; what telemetry told and the count stay."""
+        self._last = np.empty((0, 0), np.uint8)
+        self._last_ns = 0
+        self._stamp_ns: int | None = None
+        self._state = ThermalState.LIVE
+        self._told_ns: int | None = None
+        self._spread = _Spread()
+
+    def tell(self, calibrating: bool) -> None:
+        """Take what telemetry says; from any thread. True holds for 3 s at most."""
+        self._told = calibrating
+
+    def update(self, frame: Frame) -> ThermalState:
+        """Compare an image with those before; the same stamp again changes nothing."""
+        if frame.stamp_ns == self._stamp_ns:
+            return self._state
+        state = self._judge(frame)
+        if self._state is ThermalState.LIVE and state is not ThermalState.LIVE:
+            self.events += 1
+        self._stamp_ns, self._state = frame.stamp_ns, state
+        return state
+
+    def _judge(self, frame: Frame) -> ThermalState:
+        # As integers, for NaN differs from itself.
+        image = frame.image.view(f'u{frame.image.itemsize}')
+        repeated = _same(image, self._last)
+        if not repeated:
+            # A copy, for who sent the frame may use its memory again.
+            self._last, self._last_ns = image.copy(), frame.stamp_ns
+        if self._is_told(frame.stamp_ns):
+            return ThermalState.CALIBRATING
+        if _same(image, np.broadcast_to(image[0, 0], image.shape)):
+            return ThermalState.FLAT
+        if repeated and frame.stamp_ns - self._last_ns >= _REPEAT_NS:
+            return ThermalState.FROZEN
+        if not repeated and self._spread.collapses(frame.image, frame.stamp_ns):
+            return ThermalState.FLAT
+        return self._state if repeated and self._state is ThermalState.FLAT else ThermalState.LIVE
+
+    def _is_told(self, stamp_ns: int) -> bool:
+        if not self._told:
+            self._told_ns = None
+            return False
+        if self._told_ns is None:
+            self._told_ns = stamp_ns
+        return 0 <= stamp_ns - self._told_ns < _LONGEST_NS
+
+
+class _Spread:
+    """Watches how far apart warm and cold are, for the shutter takes that away at once."""
+
+    def __init__(self) -> None:
+        self._usual = 0.0
+        self._stamp_ns = 0
+        self._wide_ns: int | None = None
+        self._closed_ns: int | None = None
+        self._was_wide = False
+
+    def collapses(self, image: np.ndarray, stamp_ns: int) -> bool:
+        """Say whether the shutter is seen."""
+        spread, noise = _spread(image)
+        if self._closed_ns is not None:
+            closed = 0 <= stamp_ns - self._closed_ns < _LONGEST_NS
+            if closed and spread < _OPEN * self._usual:
+                return True
+            self._closed_ns, self._usual = None, 0.0
+        elif spread < min(_COLLAPSED * self._usual, noise) and self._is_sudden(stamp_ns):
+            self._closed_ns = stamp_ns
+            return True
+        self._follow(spread, stamp_ns)
+        return False
+
+    def _is_sudden(self, stamp_ns: int) -> bool:
+        return self._was_wide or (
+            self._wide_ns is not None and stamp_ns - self._wide_ns <= _SUDDEN_NS
+        )
+
+    def _follow(self, spread: float, stamp_ns: int) -> None:
+        elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
+        share = -math.expm1(-elapsed_s / _MEMORY_S) if self._usual else 1.0
+        self._usual += share * (spread - self._usual)
+        self._stamp_ns = stamp_ns
+        self._was_wide = spread >= _WIDE * self._usual
+        if self._was_wide:
+            self._wide_ns = stamp_ns
+
+
+def _spread(image: np.ndarray) -> tuple[float, float]:
+    """
+    Measure a sample of an image; zeros if nothing is finite.
+
+    Returns
+    -------
+    tuple
+        The distance of the 5 % and 95 % percentiles, and the largest one that noise would have.
+
+    """
+    step = max(1, math.isqrt(image.size // _SAMPLES))
+    sample = image[::step, :-1:step].astype(np.float32)
+    changes = np.abs(image[::step, 1::step][:, : sample.shape[1]] - sample)
+    if image.dtype == np.float32:
+        sample, changes = sample[np.isfinite(sample)], changes[np.isfinite(changes)]
+    if not sample.size or not changes.size:
+        return 0.0, 0.0
+    ranks = (round(0.05 * (sample.size - 1)), round(0.95 * (sample.size - 1)))
+    low, high = np.partition(sample.ravel(), ranks)[list(ranks)].tolist()
+    rounding = 0.0 if image.dtype == np.float32 else _ROUNDING
+    return high - low, _NOISE * float(changes.mean()) + rounding
+
+
+def _same(image: np.ndarray, other: np.ndarray) -> bool:
+    """Compare bit for bit, a coarse grid of pixels first: live frames differ there."""
+    return (
+        image.shape == other.shape
+        and image.dtype == other.dtype
+        and np.array_equal(image[::61, ::59], other[::61, ::59])
+        and np.array_equal(image, other)
+    )

@@ -1,0 +1,130 @@
+"""
+The thermal front end: a camera's frame to what may be fused, and what is known of it.
+
+In this order: rows of telemetry off, calibrations (FFC) found, units and range applied.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ir_vis_fusion.config import ThermalSettings
+from ir_vis_fusion.preprocessing.ffc import FfcDetector
+from ir_vis_fusion.preprocessing.telemetry import TelemetryCrop
+from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, ThermalNormalizer
+from ir_vis_fusion.preprocessing.units import Units
+from ir_vis_fusion.types import Frame, ThermalReport, ThermalState
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalImage:
+    """
+    One thermal image behind the front end, in its own view and size.
+
+    ``ir`` is (H, W) float32 in [0, 1]; ``usable`` says whether it may be fused, by state and
+    policy; ``raw`` are the camera's numbers, (H, W) uint8, uint16 or float32.
+    """
+
+    ir: torch.Tensor
+    raw: torch.Tensor
+    state: ThermalState
+    usable: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        height, width = self.ir.shape
+        return width, height
+
+
+class ThermalFrontEnd:
+    """
+    Serves one thermal camera, from one thread at a time.
+
+    Parameters
+    ----------
+    settings
+        What is known of the camera.
+    upload
+        Brings pixels to the device of the predictor; without it they stay where they are.
+
+    """
+
+    def __init__(
+        self,
+        settings: ThermalSettings,
+        upload: Callable[[np.ndarray], torch.Tensor] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._upload = upload or (lambda image: torch.from_numpy(np.array(image)))
+        self._crop = TelemetryCrop(settings)
+        self._ffc = FfcDetector()
+        self._normalizer = ThermalNormalizer(settings)
+        self._false_color = False
+        self._live: tuple[torch.Tensor, int] | None = None
+
+    def reset(self) -> None:
+        """Forget earlier images; call it when time jumps. Units and counts stay."""
+        self._ffc.reset()
+        self._normalizer.reset()
+        self._live = None
+
+    def tell_calibrating(self, calibrating: bool) -> None:
+        """Take what the camera's telemetry says of a calibration; from any thread."""
+        self._ffc.tell(calibrating)
+
+    def look(self, frame: Frame, window_c: tuple[float, float] | None = None) -> ThermalImage:
+        """
+        Take the next frame; ``window_c`` is a fixed range [°C].
+
+        Raises
+        ------
+        EncodingError
+            Where ``thermal.crop_rows`` leaves nothing.
+
+        """
+        self._false_color = frame.false_color
+        frame = self._crop.crop(frame)
+        state = self._ffc.update(frame)
+        raw = self._upload(frame.image)
+        live = state is ThermalState.LIVE
+        ir = self._normalizer.normalize(raw, frame.stamp_ns, not live, window_c)
+        if self._settings.ffc_policy != 'hold':
+            return ThermalImage(ir, raw, state, live)
+        if live:
+            # A copy, for a network may work in the memory of its input.
+            self._live = ir.clone(), frame.stamp_ns
+            return ThermalImage(ir, raw, state, True)
+        held = self._held(frame.stamp_ns)
+        return ThermalImage(ir if held is None else held, raw, state, held is not None)
+
+    def measure(self, image: ThermalImage) -> tuple[torch.Tensor, Units]:
+        """Return what the camera has measured, as of :meth:`ThermalNormalizer.levels`."""
+        return self._normalizer.levels(image.raw)
+
+    def least_span(self, image: ThermalImage) -> float:
+        """Return the smallest range of an image of unknown units, in its own counts."""
+        return self._settings.min_span_counts if image.raw.dtype != torch.uint8 else MIN_SPAN_8BIT
+
+    def report(self) -> ThermalReport:
+        """Return what is known of the camera; from any thread."""
+        units, ends = self._normalizer.units, self._normalizer.range()
+        low, high = ends or (None, None)
+        return ThermalReport(
+            units=units.name if units else '',
+            units_why=units.why if units else '',
+            celsius=bool(units and units.scale is not None),
+            low=low,
+            high=high,
+            ffc_events=self._ffc.events,
+            false_color=self._false_color,
+            cropped_rows=self._crop.rows,
+        )
+
+    def _held(self, stamp_ns: int) -> torch.Tensor | None:
+        if self._live is None:
+            return None
+        ir, live_ns = self._live
+        age_s = (stamp_ns - live_ns) / 1e9
+        return ir.clone() if 0 <= age_s <= self._settings.max_hold_s else None

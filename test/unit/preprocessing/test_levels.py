@@ -1,0 +1,43 @@
+"""Bytes stand for floats, and back."""
+
+from ir_vis_fusion.preprocessing.levels import blend, round_sum, to_type
+import pytest
+import torch
+
+
+def test_bytes_become_floats_and_the_same_bytes_again() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).view(16, 16)
+    floats = to_type(levels, torch.float32)
+    torch.testing.assert_close(floats, torch.arange(256).view(16, 16) / 255)
+    assert torch.equal(to_type(floats, torch.uint8), levels)
+
+
+def test_floats_are_rounded_and_clamped_and_not_changed() -> None:
+    floats = torch.tensor([[-0.1, 0.4 / 255, 0.6 / 255, 1.0, 1.2]])
+    before = floats.clone()
+    assert to_type(floats, torch.uint8).tolist() == [[0, 0, 1, 255, 255]]
+    batch = floats.expand(3, -1)[None, None]
+    assert to_type(batch, torch.uint8).tolist() == [[[[0, 0, 1, 255, 255]] * 3]]
+    assert torch.equal(floats, before)
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
+def test_an_image_of_the_wanted_type_is_returned_as_it_is(dtype: torch.dtype) -> None:
+    image = torch.zeros(2, 2, dtype=dtype)
+    assert to_type(image, dtype) is image
+
+
+def test_images_are_blended_by_one_share_or_by_one_a_pixel() -> None:
+    first, second = torch.tensor([[0, 100, 200]]), torch.tensor([[255, 200, 190]])
+    shares = torch.tensor([[0.0, 0.5, 1.0]])
+    for share, expected in ((0.5, [127.5, 150, 195]), (shares, [0, 150, 190])):
+        floats = blend(first / 255, second / 255, share)
+        torch.testing.assert_close(floats * 255, torch.tensor([expected], dtype=torch.float32))
+        levels = blend(first.to(torch.uint8), second.to(torch.uint8), share)
+        assert levels.tolist() == [[int(level + 0.5) for level in expected]]
+
+
+def test_a_sum_is_rounded_and_clamped() -> None:
+    first = torch.tensor([[10.0, 10.0, 10.0, 200.0]])
+    second = torch.tensor([[0.1, 0.4, -10.0, 50.0]])
+    assert round_sum(first, second, 2.0, 0.5).tolist() == [[11, 11, 0, 255]]
