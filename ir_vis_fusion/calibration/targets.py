@@ -9,11 +9,10 @@ from ir_vis_fusion.errors import CalibrationError
 import numpy as np
 import torch
 
-PATTERNS = ('chessboard', 'circles', 'asymmetric_circles')
 _INLIER_PX = 3.0
 _LEAST_INLIERS = 0.5
-# Enlarged for small thermal images, in which corners are few pixels apart.
-_LEAST_WIDTH = 960
+# Smaller images are enlarged too: in those of thermal cameras corners are few pixels apart.
+_LARGE_WIDTH = 1000
 
 
 @dataclass(frozen=True)
@@ -32,24 +31,29 @@ def find_points(image: np.ndarray, target: Target) -> np.ndarray | None:
     ``image`` is (H, W) uint8. A heated or cut-out board may be light on dark or dark on light, so
     the inverted image is looked at too.
     """
-    enlargement = max(1, round(_LEAST_WIDTH / image.shape[1]))
-    large = cv2.resize(image, None, fx=enlargement, fy=enlargement, interpolation=cv2.INTER_CUBIC)
-    stretched = cv2.normalize(large, None, 0, 255, cv2.NORM_MINMAX)
-    size = (target.columns, target.rows)
-    for candidate in (stretched, 255 - stretched):
-        if target.pattern == 'chessboard':
-            flags = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE
-            found, points = cv2.findChessboardCornersSB(candidate, size, flags=flags)
-        else:
-            symmetric = target.pattern == 'circles'
-            flags = cv2.CALIB_CB_SYMMETRIC_GRID if symmetric else cv2.CALIB_CB_ASYMMETRIC_GRID
-            found, points = cv2.findCirclesGrid(
-                candidate, size, flags=flags | cv2.CALIB_CB_CLUSTERING
-            )
-        if found:
-            points = points.reshape(-1, 2).astype(np.float64)
-            return (points + 0.5) / enlargement - 0.5
+    enlargements = (1, 2, 3) if image.shape[1] < _LARGE_WIDTH else (1,)
+    for enlargement in enlargements:
+        large = cv2.resize(
+            image, None, fx=enlargement, fy=enlargement, interpolation=cv2.INTER_CUBIC
+        )
+        stretched = cv2.normalize(large, None, 0, 255, cv2.NORM_MINMAX)
+        for candidate in (stretched, 255 - stretched):
+            points = _find(candidate, target)
+            if points is not None:
+                return (points + 0.5) / enlargement - 0.5
     return None
+
+
+def _find(image: np.ndarray, target: Target) -> np.ndarray | None:
+    size = (target.columns, target.rows)
+    if target.pattern == 'chessboard':
+        flags = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE
+        found, points = cv2.findChessboardCornersSB(image, size, flags=flags)
+    else:
+        symmetric = target.pattern == 'circles'
+        flags = cv2.CALIB_CB_SYMMETRIC_GRID if symmetric else cv2.CALIB_CB_ASYMMETRIC_GRID
+        found, points = cv2.findCirclesGrid(image, size, flags=flags | cv2.CALIB_CB_CLUSTERING)
+    return points.reshape(-1, 2).astype(np.float64) if found else None
 
 
 def from_targets(

@@ -17,6 +17,13 @@ TRUTH = np.array([[0.62, 0.01, -25.0], [-0.012, 0.61, -18.0], [1e-5, -2e-5, 1.0]
 
 def draw(target: Target) -> np.ndarray:
     """Return a board with a light margin, uint8."""
+    if target.pattern == 'asymmetric_circles':
+        image = np.full(((target.rows + 3) * 30, (2 * target.columns + 3) * 30), 230, np.uint8)
+        for row in range(target.rows):
+            for column in range(target.columns):
+                centre = ((2 * column + row % 2 + 2) * 30, (row + 2) * 30)
+                cv2.circle(image, centre, 12, 20, -1)
+        return image
     cell = 40
     image = np.full(((target.rows + 3) * cell, (target.columns + 3) * cell), 230, np.uint8)
     if target.pattern == 'chessboard':
@@ -27,9 +34,7 @@ def draw(target: Target) -> np.ndarray:
     for row in range(target.rows):
         for column in range(target.columns):
             centre = ((column + 2) * cell, (row + 2) * cell)
-            if target.pattern == 'asymmetric_circles':
-                centre = ((2 * column + row % 2 + 2) * cell // 2, (row + 2) * cell // 2)
-            cv2.circle(image, centre, 7 if 'asym' in target.pattern else 13, 20, -1)
+            cv2.circle(image, centre, 13, 20, -1)
     return image
 
 
