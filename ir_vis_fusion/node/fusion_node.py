@@ -28,7 +28,7 @@ from ir_vis_fusion.node.snapshot import FrameSnapshot, ModelSnapshot, Snapshot
 from ir_vis_fusion.node.snapshot_files import Picture
 from ir_vis_fusion.node.snapshot_service import SnapshotService
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.types import GuidanceState, Role, ThermalReport
+from ir_vis_fusion.types import GuidanceState, RegistrationState, Role, ThermalReport
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -281,4 +281,5 @@ class FusionNode(LifecycleNode):
             guidance=live.current.guidance_state() if live else GuidanceState(),
             model=live.snapshot() if live else ModelSnapshot(name=self.settings.model),
             thermal=live.current.thermal_report() if live else ThermalReport(),
+            registration=live.current.registration_state() if live else RegistrationState(),
         )

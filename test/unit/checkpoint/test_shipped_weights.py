@@ -21,8 +21,8 @@ PIXEL_MEAN = {'qabf': 0.370, 'vif': 0.697}
 BELOW = {'ldfusion'}
 DATA = Path(os.environ.get('IR_VIS_FUSION_DATA', ''))
 # What is asked of the mean over all 61 pairs of msrs_val.
-BARS = {'qabf': 0.67, 'vif': 0.99, 'ssim': 0.97, 'scd': 1.62}
-LARGEST_NABF = 0.02
+BARS = {'qabf': 0.71, 'vif': 1.05, 'ssim': 0.99, 'scd': 1.70}
+LARGEST_NABF = 0.015
 
 
 @pytest.mark.parametrize('path', shipped(), ids=lambda path: path.stem)
@@ -75,8 +75,8 @@ def test_a_warm_body_is_seen_through_smoke(smoke: Tensor) -> None:
 
 
 def test_a_warm_body_has_no_wide_halo(smoke: Tensor) -> None:
-    """At most a fifth of the step is left beside the edge, a tenth of it 8 px further on."""
-    assert smoke.min() > 0.55 - 0.65 / 5
+    """A rim of a few pixels is at most 0.4 of the step deep, 8 px further on a tenth."""
+    assert smoke.min() > 0.55 - 0.65 * 0.4
     assert smoke[:48].min() > 0.55 - 0.65 / 10
     assert (smoke[:24] - 0.55).abs().max() < 0.01
 
@@ -94,10 +94,12 @@ def test_noise_is_not_amplified(luma_level: float, ir_level: float, noise: float
 
 
 def test_equal_sources_are_kept() -> None:
+    """Up to some contrast: what both show adds up."""
     ramp = torch.linspace(0.05, 0.95, 96).expand(1, 1, 64, 96).contiguous()
     with torch.inference_mode():
         fused = load_checkpoint(resolve('student')).model(ramp, ramp)
-    assert (fused - ramp).abs().mean() < 0.03
+    assert (fused - ramp).abs().mean() < 0.06
+    assert (fused.diff(dim=-1) >= 0).all()
 
 
 def as_read_back(image: np.ndarray, encoding: PixelEncoding) -> Tensor:

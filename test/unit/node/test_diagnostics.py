@@ -18,6 +18,7 @@ from ir_vis_fusion.types import (
     GuidanceState,
     Mode,
     PixelEncoding,
+    RegistrationState,
     Role,
     ThermalReport,
     ThermalState,
@@ -315,19 +316,24 @@ def test_the_table_of_the_self_check_waits_for_a_fused_pair_and_both_rates() -> 
     )
     frames = dataclasses.replace(GOOD.frames, processing_ms=(11.0, 12.0, 13.0))
     model = ModelSnapshot('student', '0123456789abcdef', 'cpu')
-    ready = dataclasses.replace(GOOD, inputs=known, frames=frames, model=model)
+    registration = RegistrationState('plane', 'none', fault='no extrinsics')
+    ready = dataclasses.replace(
+        GOOD, inputs=known, frames=frames, model=model, registration=registration
+    )
+    assert 'registration is not as asked for: no extrinsics' in texts(ready)
 
     assert self_check(dataclasses.replace(ready, inputs=CAMERAS)) == ''
     assert self_check(dataclasses.replace(ready, frames=FrameSnapshot())) == ''
     assert self_check(ready).splitlines() == [
         'self-check',
-        '  thermal      /thermal, sensor_msgs/msg/Image, reliable, 640x512 mono16, 9.0 Hz, '
+        '  thermal       /thermal, sensor_msgs/msg/Image, reliable, 640x512 mono16, 9.0 Hz, '
         '31 ms old',
-        '  visible      /visible, sensor_msgs/msg/Image, reliable, 1920x1080 bgr8, 30.0 Hz, '
+        '  visible       /visible, sensor_msgs/msg/Image, reliable, 1920x1080 bgr8, 30.0 Hz, '
         'stamps of another clock',
-        '  calibration  visible camera_info: none',
-        '  model        student, SHA-256 0123456789ab…, on cpu',
-        '  expected     12 ms a frame',
+        '  calibration   visible camera_info: none',
+        '  registration  no extrinsics',
+        '  model         student, SHA-256 0123456789ab…, on cpu',
+        '  expected      12 ms a frame',
     ]
 
 
