@@ -1,15 +1,18 @@
 """The weights that ship: small, described, and as good as their card says."""
 
+from collections.abc import Iterator
+import itertools
 import os
 from pathlib import Path
 
 from ir_vis_fusion import metrics
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve, shipped
 from ir_vis_fusion.config import PredictorSettings
+from ir_vis_fusion.evaluation.videos import VideoReader
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.color import luma
 from ir_vis_fusion.preprocessing.encodings import read_image
-from ir_vis_fusion.types import FramePair, PixelEncoding, Role
+from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, Role
 import numpy as np
 import pytest
 import torch
@@ -134,3 +137,37 @@ def test_fidelity_on_real_pairs_is_above_the_bar(figures: dict[str, float], name
 
 def test_artefacts_on_real_pairs_are_below_the_bar(figures: dict[str, float]) -> None:
     assert figures['nabf'] <= LARGEST_NABF
+
+
+def smoke_video(role: str) -> Iterator[np.ndarray]:
+    """Yield frames 90 to 119 of the smoke video, (480, 640, 3) uint8."""
+    path = DATA / 'm3svd_video' / role / '0117_1605.mp4'
+    if not os.environ.get('IR_VIS_FUSION_DATA') or not path.is_file():
+        pytest.skip('IR_VIS_FUSION_DATA is unset or has no m3svd_video')
+    return (image for _, image in itertools.islice(VideoReader(path), 90, 120))
+
+
+def test_a_video_does_not_flicker_more_than_its_sources() -> None:
+    """At most 1.1 times as much change as the more changed source has, pixel by pixel."""
+    predictor = FusionPredictor(PredictorSettings(device='cpu'))
+    frames = []
+    for visible, thermal in zip(smoke_video('vi'), smoke_video('ir'), strict=True):
+        vis, ir = (
+            Frame(visible, PixelEncoding.RGB8),
+            Frame(np.ascontiguousarray(thermal[..., 1]), PixelEncoding.MONO8),
+        )
+        fused = predictor.predict(FramePair(ir, vis))
+        frames.append(
+            torch.cat(
+                (
+                    as_read_back(fused.image, fused.encoding),
+                    torch.from_numpy(ir.image).double()[None, None],
+                    as_read_back(visible, PixelEncoding.RGB8),
+                )
+            )
+        )
+    changes = torch.stack(frames).diff(dim=0).abs()
+    of_fused, of_ir, of_vis = changes.unbind(1)
+    assert of_fused.mean() <= 1.1 * torch.maximum(of_ir, of_vis).mean()
+    # What no source explains at a pixel is a tenth of what changes.
+    assert metrics.flicker(*torch.stack(frames).unbind(1)).mean() <= 0.1 * of_fused.mean()
