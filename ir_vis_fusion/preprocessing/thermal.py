@@ -164,7 +164,9 @@ class ThermalNormalizer:
         Neither is farther than ``reach`` from the median.
         """
         step = max(1, math.isqrt(levels.numel() // _SAMPLES))
-        sample = levels[::step, ::step].flatten()
+        # Not from the first row and column on: edges are where sensors have bad ones.
+        first = step // 2
+        sample = levels[first::step, first::step].flatten()
         there = sample.isfinite()
         places = sample.add(0.5).nan_to_num_(nan=0.0).clamp_(0, _LEVELS - 1).to(torch.int64)
         counts = torch.zeros(_LEVELS, device=levels.device)
