@@ -13,6 +13,7 @@ from ir_vis_fusion.backends.chooser import load_backend
 from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.backends.half_size import HalfSize
 from ir_vis_fusion.backends.interface import Network
+from ir_vis_fusion.backends.transfer import Transfer
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.guidance.guide import check_prompt, guidance_note, Guide, Wanted
@@ -98,6 +99,7 @@ class FusionPredictor:
             use_threads(settings.cpu_threads)
         exact = settings.precision == 'float32'
         self._backend = load_backend(resolve(settings.model), self.device, exact)
+        self._transfer = Transfer(self.device)
         self._front_end = ThermalFrontEnd(settings.thermal, self._upload_thermal)
         self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
@@ -178,9 +180,10 @@ class FusionPredictor:
         live images.
         """
         encoding = pair.visible.encoding
+        self._transfer.announce(pair.visible.image)
         thermal = self._front_end.look(pair.thermal, frame_settings.thermal.window_c)
         self.lap('normalise')
-        visible = self._upload(pair.visible.image)
+        visible = self._transfer.upload(pair.visible.image)
         self.lap('upload')
         view = self._view(pair, thermal, frame_settings) if thermal.usable else None
         if frame_settings.enable and thermal.usable:
@@ -285,16 +288,11 @@ class FusionPredictor:
 
     def _upload_thermal(self, image: np.ndarray) -> torch.Tensor:
         self.lap('normalise')
-        uploaded = self._upload(image)
+        uploaded = self._transfer.upload(image)
         self.lap('upload')
         return uploaded
-
-    def _upload(self, image: np.ndarray) -> torch.Tensor:
-        if not image.flags.writeable or any(stride < 0 for stride in image.strides):
-            image = image.copy()
-        return torch.from_numpy(image).to(self.device)
 
     def _download(self, image: torch.Tensor, encoding: PixelEncoding) -> np.ndarray:
         if encoding is not self._encoding:
             image = swap_colors(image)
-        return image.contiguous().cpu().numpy()
+        return self._transfer.download(image)

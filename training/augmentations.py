@@ -58,6 +58,13 @@ class AugmentationSettings(Settings):
     )
     least_gamma: float = setting(0.6, 'brightest gamma', minimum=0.1)
     largest_gamma: float = setting(2.2, 'darkest gamma (dusk, night)', minimum=0.1)
+    night_share: float = setting(
+        0.0,
+        'share of crops that become a cold night: dark in both images, rounded to 8 bits',
+        minimum=0,
+        maximum=1,
+    )
+    largest_night_gamma: float = setting(4.0, 'darkest gamma of such a night', minimum=1)
     noise_share: float = setting(0.5, 'share of crops with noisy inputs', minimum=0, maximum=1)
     largest_noise: float = setting(0.02, 'largest noise of the inputs', minimum=0, maximum=1)
     degraded_share: float = setting(
@@ -144,8 +151,18 @@ class Augmenter:
             ir = ir * contrast + chance.between(0.0, 0.5) * (1 - contrast)
         if chance.happens(settings.gamma_share):
             vis = vis ** chance.between(settings.least_gamma, settings.largest_gamma)
+        if chance.happens(settings.night_share):
+            vis, ir = self._at_night(vis, ir, chance)
         inputs = self._spoiled(vis, ir, chance)
         return Sample(*inputs, vis, ir, None if pair.teacher is None else teacher)
+
+    def _at_night(self, vis: Tensor, ir: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
+        """Leave lamps and warm bodies in a dark pair, in as few levels as 8 bits have there."""
+        settings = self._settings
+        vis = vis ** chance.between(1.0, settings.largest_night_gamma)
+        ir = ir ** chance.between(1.0, settings.largest_night_gamma)
+        ir = ir * chance.between(settings.least_contrast, 1.0) + chance.between(0.0, 0.05)
+        return (vis * 255).round() / 255, (ir.clamp(max=1.0) * 255).round() / 255
 
     def _moved(self, pair: ImagePair, chance: Chance) -> Tensor:
         """

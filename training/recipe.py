@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ir_vis_fusion.checkpoint import load_checkpoint, resolve
 from ir_vis_fusion.config import (
     flatten,
     group,
@@ -12,6 +13,7 @@ from ir_vis_fusion.config import (
     Settings,
     ThermalSettings,
 )
+from ir_vis_fusion.errors import ConfigError
 from ir_vis_fusion.models.registry import build
 import torch
 from torch import nn, Tensor
@@ -28,6 +30,11 @@ class RunSettings(Settings):
     """What every run is made of; a run that is taken up again must have the same."""
 
     run_dir: str = setting('runs/unnamed', 'folder of the run, made if need be')
+    init: str = setting(
+        '',
+        'name of a shipped model, or a .safetensors checkpoint, whose weights the network starts '
+        'with; empty: random ones',
+    )
     seed: int = setting(0, 'seed of weights and samples', minimum=0)
     device: str = setting(
         'auto', 'auto: what accelerate finds; cpu: not the GPU', choices=('auto', 'cpu')
@@ -87,6 +94,8 @@ class Recipe:
         self.name = name
         self.config = dict(config)
         self.network = build(name, config)
+        if settings.init:
+            start_from(settings.init, self.network, name)
         self.device = torch.device('cpu')
         # Modules beside the network that learn too; kept in the state of the run.
         self.companions: dict[str, nn.Module] = {}
@@ -127,6 +136,26 @@ class Recipe:
     def facts_of_clip(self) -> dict[str, Any]:
         """Return what a checkpoint says of the CLIP that its network wants at run time."""
         return {}
+
+
+def start_from(init: str, network: nn.Module, name: str) -> None:
+    """
+    Give a network the weights of a checkpoint.
+
+    Raises
+    ------
+    ConfigError
+        Where the checkpoint is of another network.
+
+    """
+    start = load_checkpoint(resolve(init))
+    try:
+        network.load_state_dict(start.model.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(
+            f'init={init!r} is a {start.name} of {dict(start.config)}; expected a {name} of the '
+            f"recipe's size ({error})"
+        ) from None
 
 
 def choices(settings: RunSettings) -> dict[str, Any]:

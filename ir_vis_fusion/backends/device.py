@@ -1,4 +1,7 @@
-"""Which device a network runs on."""
+"""Which device a network runs on, and what it can do."""
+
+from pathlib import Path
+import platform
 
 from ir_vis_fusion.errors import DeviceError
 import torch
@@ -28,3 +31,24 @@ def select_device(name: str) -> torch.device:
             "device(s); use device 'auto' or 'cpu', or run `ivf doctor`"
         )
     return torch.device(name)
+
+
+def multiplies_bfloat16() -> bool:
+    """
+    Say whether this CPU has instructions for bfloat16.
+
+    Without them oneDNN computes in float32 and converts, which is slower than float32. Linux's
+    list of them is read because only newer versions of torch tell.
+    """
+    facts = Path('/proc/cpuinfo')
+    flags = set(facts.read_text().split()) if facts.is_file() else set()
+    return has_fused_convolution() and not flags.isdisjoint({'avx512_bf16', 'amx_bf16'})
+
+
+def has_fused_convolution() -> bool:
+    """Say whether oneDNN's convolution with prepacked weights and ReLU is there."""
+    return (
+        platform.machine() in ('x86_64', 'AMD64')
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
+    )

@@ -14,9 +14,7 @@ three sets of pictures were off by more than a level, by 14 at most, where bfloa
 most and by more than 1 at one pixel in 100 000.
 """
 
-from pathlib import Path
-import platform
-
+from ir_vis_fusion.backends.device import has_fused_convolution, multiplies_bfloat16
 from ir_vis_fusion.backends.interface import describe
 from ir_vis_fusion.checkpoint import Checkpoint
 from ir_vis_fusion.models.blocks import pad_to_multiple
@@ -102,7 +100,7 @@ class _Layer:
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, relu: bool) -> None:
         self._relu = relu
-        self._fused = _has_fused_convolution()
+        self._fused = has_fused_convolution()
         weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         if self._fused:
             # Takes, and sums up, in float32 what it multiplies in bfloat16.
@@ -164,24 +162,3 @@ class _Memory:
         floats[0].copy_(first)
         floats[1].copy_(second)
         return torch.lerp(floats[0], floats[1], weight, out=floats[1])
-
-
-def multiplies_bfloat16() -> bool:
-    """
-    Say whether this CPU has instructions for bfloat16.
-
-    Without them oneDNN computes in float32 and converts, which is slower than float32. Linux's
-    list of them is read because only newer versions of torch tell.
-    """
-    facts = Path('/proc/cpuinfo')
-    flags = set(facts.read_text().split()) if facts.is_file() else set()
-    return _has_fused_convolution() and not flags.isdisjoint({'avx512_bf16', 'amx_bf16'})
-
-
-def _has_fused_convolution() -> bool:
-    """Say whether oneDNN's convolution with prepacked weights and ReLU is there."""
-    return (
-        platform.machine() in ('x86_64', 'AMD64')
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
-    )

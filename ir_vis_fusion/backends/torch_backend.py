@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ir_vis_fusion.backends.cuda_graph import CudaBackend
 from ir_vis_fusion.backends.interface import Backend, describe
 from ir_vis_fusion.backends.student_cpu import StudentOnCpu
 from ir_vis_fusion.checkpoint import Checkpoint, load_checkpoint
@@ -22,6 +23,8 @@ def load(path: Path, device: torch.device, exact: bool) -> Backend:
     checkpoint = load_checkpoint(path)
     if device.type == 'cpu' and StudentOnCpu.takes(checkpoint.model):
         return StudentOnCpu(checkpoint, exact)
+    if device.type == 'cuda':
+        return CudaBackend(checkpoint, device, exact)
     return TorchBackend(checkpoint, device)
 
 

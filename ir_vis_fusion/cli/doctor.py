@@ -101,7 +101,10 @@ def _device() -> Row:
 
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
-        return f'CPU, {torch.get_num_threads()} threads (no CUDA device)'
+        from ir_vis_fusion.backends.device import multiplies_bfloat16
+
+        kind = 'bfloat16' if multiplies_bfloat16() else 'float32'
+        return f'CPU, {torch.get_num_threads()} threads, student in {kind} (no CUDA device)'
 
     return _probe('device', look, 'see torch')
 

@@ -243,7 +243,7 @@ def pool(x: Tensor, cells: int) -> Tensor:
 
     As two products of matrices, because exporters know that function for one frame size only.
     """
-    rows, columns = (_means(side, cells).to(x) for side in x.shape[-2:])
+    rows, columns = (_means(side, cells, x.device).to(x.dtype) for side in x.shape[-2:])
     return rows @ x @ columns.mT
 
 
@@ -286,9 +286,11 @@ def recolour(vis: Tensor, luma: Tensor, chroma_shift: Tensor) -> Tensor:
     return torch.cat((luma + 1.402 * cr, green, luma + 1.772 * cb), dim=1)
 
 
-def _means(side: int, cells: int) -> Tensor:
+def _means(side: int, cells: int, device: torch.device) -> Tensor:
     """Return the matrix (cells, side) that averages a row of pixels to cells."""
-    cell, pixel = torch.arange(cells)[:, None], torch.arange(side)
+    # Made where it is used: a CUDA graph cannot hold a copy from the host.
+    cell, pixel = (torch.arange(count, device=device) for count in (cells, side))
+    cell = cell[:, None]
     inside = (pixel >= cell * side // cells) & (pixel < ((cell + 1) * side + cells - 1) // cells)
     return inside / inside.sum(dim=1, keepdim=True)
 

@@ -79,6 +79,9 @@ def _thermal(now: Snapshot) -> Mapping[str, object]:
         'thermal_cropped_rows': report.cropped_rows,
         'thermal_false_color': report.false_color,
         'ffc_events': report.ffc_events,
+        'registration': now.registration.in_force,
+        'registration_coverage': now.registration.coverage,
+        'registration_fault': now.registration.fault,
     }
 
 

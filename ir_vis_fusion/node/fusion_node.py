@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 from ir_vis_fusion.backends.chooser import check_model
+from ir_vis_fusion.config import flatten
 from ir_vis_fusion.errors import ConfigError, FusionError
 from ir_vis_fusion.node.declaration import (
     changed_settings,
@@ -24,8 +25,10 @@ from ir_vis_fusion.node.pipeline import Pipeline
 from ir_vis_fusion.node.reporter import StatusReporter
 from ir_vis_fusion.node.side_outputs import ThermalOutputs
 from ir_vis_fusion.node.snapshot import FrameSnapshot, ModelSnapshot, Snapshot
+from ir_vis_fusion.node.snapshot_files import Picture
+from ir_vis_fusion.node.snapshot_service import SnapshotService
 from ir_vis_fusion.predictor import FusionPredictor
-from ir_vis_fusion.types import GuidanceState, Role, ThermalReport
+from ir_vis_fusion.types import GuidanceState, RegistrationState, Role, ThermalReport
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -95,6 +98,9 @@ class FusionNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._change_parameters)
         self.create_service(SetBool, '~/enable', self._serve_enable)
         self.create_service(Trigger, '~/reset', self._serve_reset)
+        self._snapshots = SnapshotService(
+            self, self._take_picture, lambda: self.settings.snapshot_dir
+        )
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
             post_callback=lambda jump: self._reset(clock_jumped=jump.delta.nanoseconds < 0),
@@ -114,6 +120,7 @@ class FusionNode(LifecycleNode):
     def close(self) -> None:
         """End all threads and destroy the node, in whatever state."""
         self._release()
+        self._snapshots.close()
         self._jump_handle.unregister()
         self.destroy_node()
 
@@ -256,6 +263,10 @@ class FusionNode(LifecycleNode):
         response.success, response.message = True, 'pairing and thermal range start anew'
         return response
 
+    def _take_picture(self) -> tuple[Picture | None, dict[str, Any]]:
+        facts = {'parameters': flatten(self.settings), 'status': self._reporter.values()}
+        return (self._pipeline.last if self._pipeline else None), facts
+
     def _take_snapshot(self) -> Snapshot:
         live = self._predictor
         return Snapshot(
@@ -270,4 +281,5 @@ class FusionNode(LifecycleNode):
             guidance=live.current.guidance_state() if live else GuidanceState(),
             model=live.snapshot() if live else ModelSnapshot(name=self.settings.model),
             thermal=live.current.thermal_report() if live else ThermalReport(),
+            registration=live.current.registration_state() if live else RegistrationState(),
         )

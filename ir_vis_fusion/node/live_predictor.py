@@ -11,6 +11,7 @@ from ir_vis_fusion.errors import GuidanceError
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.node.snapshot import ModelSnapshot
 from ir_vis_fusion.predictor import FusionPredictor
+from ir_vis_fusion.preprocessing.registration import Rig
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, SideProduct
 from ir_vis_fusion.worker import Worker
 import torch
@@ -64,6 +65,7 @@ class LivePredictor:
         self._fault = ''
         self._halved = self._rebuilt = False
         self._size = _WARM_UP_SIZE
+        self._rig = Rig()
         self._lock = threading.Lock()
         self._pending: _Request | None = None
         self._next: tuple[_Request, FusionPredictor] | None = None
@@ -155,6 +157,11 @@ class LivePredictor:
         """Take what the thermal camera's telemetry says of a calibration."""
         self._current.tell_calibrating(calibrating)
 
+    def set_rig(self, rig: Rig) -> None:
+        """Tell what is known of the cameras, to this predictor and to those that follow it."""
+        self._rig = rig
+        self._current.set_rig(rig)
+
     def close(self) -> None:
         """End all threads."""
         self._builder.close()
@@ -219,6 +226,7 @@ class LivePredictor:
         """Return a predictor that has fused a pair of the size that comes."""
         predictor = self._make(settings, background=True)
         try:
+            predictor.set_rig(self._rig)
             predictor.check(settings.frame)
             predictor.warm_up(*self._size)
         except BaseException:

@@ -128,6 +128,10 @@ class NodeSettings(FrameSettings, PredictorSettings):
     autostart: bool = setting(
         True, 'configure and activate at start; false: wait for a lifecycle manager'
     )
+    snapshot_dir: str = setting(
+        '~/.ros/ir_vis_fusion',
+        'folder in which ~/save_snapshot makes one for each snapshot; absolute, or from ~/',
+    )
     lazy: bool = setting(
         False,
         'subscribe the cameras only while somebody listens to an output; it spares their '

@@ -10,6 +10,7 @@ from ir_vis_fusion.node.live_predictor import LivePredictor
 from ir_vis_fusion.node.messages import frame_from, stamp_from
 from ir_vis_fusion.node.outputs import Outputs
 from ir_vis_fusion.node.pairing import Job
+from ir_vis_fusion.node.snapshot_files import Picture
 from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, Mode, Role, ThermalState
 from ir_vis_fusion.worker import Worker
@@ -23,7 +24,8 @@ class Pipeline:
 
     What of a pair is of no use is left out: without the thermal image the visible one is
     published, without the visible one the thermal image. Nothing that a message holds ends the
-    thread; a failure is counted in ``statistics`` by the step that failed.
+    thread; a failure is counted in ``statistics`` by the step that failed. ``last`` is what was
+    published last.
 
     Parameters
     ----------
@@ -52,6 +54,7 @@ class Pipeline:
         frame_settings: Callable[[], FrameSettings],
     ) -> None:
         self.statistics = FrameStatistics()
+        self.last: Picture | None = None
         self._node = node
         self._predictor = predictor
         self._outputs = outputs
@@ -95,6 +98,7 @@ class Pipeline:
                 return
             frames = FramePair(thermal, visible, job.offset_ns) if thermal and visible else None
             self._outputs.publish(fused, frames, self._header(job))
+            self.last = Picture(thermal, visible, fused, job.stamp_ns, job.offset_ns)
         except Exception as error:  # noqa: BLE001 - no frame, whatever is in it, may end the node
             self._fail('fusion', error)
             return

@@ -190,6 +190,9 @@ def _frames(now: Snapshot, before: Snapshot) -> Iterator[Problem]:
             'is taken: warm is not always brighter, set the camera to white-hot or to 16 bits'
         )
         yield Problem('false_color', Level.WARN, text, 'thermal')
+    if now.registration.fault:
+        text = f'registration is not as asked for: {now.registration.fault}'
+        yield Problem('registration', Level.WARN, text, 'thermal')
     if now.camera_info.startswith('uncalibrated'):
         text = f'visible camera_info is {now.camera_info}, passed on as it is'
         yield Problem('camera_info', Level.OK, text, 'inputs')

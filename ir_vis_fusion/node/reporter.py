@@ -54,6 +54,11 @@ class StatusReporter:
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
+    def values(self) -> dict[str, str]:
+        """Return the values of ~/status as they are now."""
+        now = self._take_snapshot()
+        return key_values(now, self._before or now)
+
     def start_anew(self) -> None:
         """Forget the last report, as the counters begin at 0 again."""
         self._before, self._checked = None, False

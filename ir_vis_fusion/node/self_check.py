@@ -13,6 +13,7 @@ def self_check(now: Snapshot) -> str:
     rows = [_input(side) for side in now.inputs]
     rows += [
         ('calibration', f'visible camera_info: {now.camera_info}'),
+        ('registration', now.registration.fault or now.registration.in_force),
         ('model', f'{now.model.name}, SHA-256 {now.model.sha256[:12]}…, on {now.model.device}'),
         ('expected', f'{percentile(now.frames.processing_ms, 50):.0f} ms a frame'),
     ]

@@ -50,6 +50,10 @@ class ThermalOutputs(SideOutput):
             if pixels is not None:
                 self._publishers[product].publish(image_of(pixels, encoding, header))
 
+    def listeners(self) -> int:
+        """Return how many subscribe any of the products."""
+        return sum(each.get_subscription_count() for each in self._publishers.values())
+
     def close(self) -> None:
         """Take back the publishers."""
         for publisher in self._publishers.values():

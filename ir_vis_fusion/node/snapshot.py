@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 
 from ir_vis_fusion.node.parameters import NodeSettings
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import GuidanceState, Mode, Role, ThermalReport, ThermalState
+from ir_vis_fusion.types import (
+    GuidanceState,
+    Mode,
+    RegistrationState,
+    Role,
+    ThermalReport,
+    ThermalState,
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class Snapshot:
     guidance: GuidanceState = GuidanceState()
     model: ModelSnapshot = ModelSnapshot()
     thermal: ThermalReport = ThermalReport()
+    registration: RegistrationState = RegistrationState()
 
     @property
     def mode(self) -> Mode:

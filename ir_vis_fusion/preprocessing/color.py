@@ -6,6 +6,9 @@ Luma is float32 on any device, by torch, or bytes on the CPU, by OpenCV. Torch h
 by one because it is four times slower where it broadcasts over an inner dimension of three.
 """
 
+import functools
+from types import ModuleType
+
 import cv2
 from ir_vis_fusion.types import PixelEncoding
 import numpy as np
@@ -60,6 +63,8 @@ def luma(
         code = cv2.COLOR_RGB2GRAY if encoding is PixelEncoding.RGB8 else cv2.COLOR_BGR2GRAY
         return torch.from_numpy(cv2.cvtColor(image.numpy(), code))
     weights = _RGB_WEIGHTS if encoding is PixelEncoding.RGB8 else _RGB_WEIGHTS[::-1]
+    if (kernels := _kernels(image)) is not None:
+        return kernels.luma(image, weights)
     total = image[..., 0].to(torch.float32).mul_(weights[0] / 255)
     total.add_(image[..., 1], alpha=weights[1] / 255)
     return total.add_(image[..., 2], alpha=weights[2] / 255)
@@ -111,6 +116,10 @@ def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor)
     if luma.dtype == torch.uint8:
         fused = _recombine_bytes(image.numpy(), luma.numpy(), fused_luma.numpy())
         return torch.from_numpy(fused)
+    if (kernels := _kernels(image)) is not None:
+        return kernels.recombine(
+            image, luma, fused_luma, _JUMP, _FADE, (1 - _LEAST_CHROMA) / _FADE
+        )
     jump = (fused_luma - luma).abs_().sub_(_JUMP).clamp_(0, (1 - _LEAST_CHROMA) / _FADE)
     share = jump.mul_(-_FADE).add_(1)
     # C' = s C + (F - s Y); the half makes the cut to uint8 round to nearest.
@@ -143,3 +152,20 @@ def _recombine_band(
     brighter = cv2.cvtColor(cv2.subtract(fused_luma, luma), cv2.COLOR_GRAY2RGB)
     darker = cv2.cvtColor(cv2.subtract(luma, fused_luma), cv2.COLOR_GRAY2RGB)
     cv2.subtract(cv2.add(image, brighter, dst=brighter), darker, dst=out)
+
+
+def _kernels(image: torch.Tensor) -> ModuleType | None:
+    """Return the module of kernels for images on CUDA, None elsewhere."""
+    return _working_kernels(image.device) if image.is_cuda else None
+
+
+@functools.cache
+def _working_kernels(device: torch.device) -> ModuleType | None:
+    """Return the module of kernels, or None where Triton, or the compiler it needs, is missing."""
+    try:
+        from ir_vis_fusion.preprocessing import kernels
+
+        kernels.luma(torch.zeros(1, 1, 3, dtype=torch.uint8, device=device), _RGB_WEIGHTS)
+    except Exception:  # noqa: BLE001 - whatever is amiss with them, torch does the same
+        return None
+    return kernels

@@ -16,6 +16,7 @@ from ir_vis_fusion.types import (
     GuidanceState,
     Mode,
     PixelEncoding,
+    RegistrationState,
     Role,
     ThermalReport,
     ThermalState,
@@ -45,6 +46,8 @@ class FakePredictor:
         self.background = background
         self.closed = False
         self.guidance = GuidanceState()
+        self.registration = RegistrationState()
+        self.rigs: list[Any] = []
         self.pairs: list[FramePair] = []
         self.frame_settings: list[Any] = []
         self.resets = 0
@@ -73,6 +76,12 @@ class FakePredictor:
 
     def close(self) -> None:
         self.closed = True
+
+    def registration_state(self) -> RegistrationState:
+        return self.registration
+
+    def set_rig(self, rig: Any) -> None:
+        self.rigs.append(rig)
 
     def thermal_report(self) -> ThermalReport:
         return self.report

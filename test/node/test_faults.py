@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fault_page import note, WELL
+from fault_page import note, says, WELL
 from fault_rows import Fault, FAULTS, Scene
 import pytest
 
@@ -72,7 +72,7 @@ def inject(scene: Scene, fault: Fault) -> Any:
         return [
             status
             for status in rig.statuses
-            if fault.words in status.message
+            if says(status.message, fault.words)
             and fault.mode.value == next(x.value for x in status.values if x.key == 'mode')
         ]
 

@@ -40,6 +40,11 @@ running: dict[str, str] = {}
 starting: dict[str, str] = {}
 
 
+def says(message: str, words: str) -> bool:
+    """Say whether a status says these words and, where nothing is wrong, nothing else."""
+    return message == WELL if words == WELL else words in message
+
+
 def note(fault: str, words: str, mode: Mode) -> None:
     """Write down what a running node said and published."""
     said = 'nothing' if words == WELL else f'… {words} …'

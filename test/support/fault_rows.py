@@ -14,7 +14,6 @@ from typing import Any
 from fault_page import WELL
 from ir_vis_fusion.types import Mode, Role
 import numpy as np
-import torch
 
 MS = 1_000_000
 HEIGHT, WIDTH = 24, 32
@@ -334,9 +333,9 @@ FAULTS = (
         THERMAL,
     ),
     Fault(
-        'GPU memory runs out',
-        failing(torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')),
-        'CUDA out of memory',
+        'memory runs out',
+        failing(RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 GB")),
+        "can't allocate memory",
         VISIBLE,
         mended,
     ),

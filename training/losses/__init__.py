@@ -5,13 +5,18 @@ On images, (B, 1, H, W) grey or (B, 3, H, W) RGB in [0, 1], on features of a fro
 or on embeddings of CLIP, (B, E).
 """
 
+from training.losses.added_edges import added_edges_loss
 from training.losses.axis_gradient import axis_gradient_loss
 from training.losses.balance import balance_loss
 from training.losses.chroma import chroma_loss
+from training.losses.differences import differences_loss
 from training.losses.direction import direction_loss
 from training.losses.distillation import distillation_loss
+from training.losses.edge_transfer import edge_transfer_loss
 from training.losses.edges import edge_loss
+from training.losses.fine_structure import fine_structure_loss
 from training.losses.gradient import gradient_loss
+from training.losses.information import information_loss
 from training.losses.intensity import intensity_loss
 from training.losses.patches import accept_patches, cut_patches, draw_windows
 from training.losses.perceptual import perceptual_loss, strongest
@@ -24,16 +29,21 @@ from training.losses.structure import structure_loss
 
 __all__ = [
     'accept_patches',
+    'added_edges_loss',
     'axis_gradient_loss',
     'balance_loss',
     'chroma_loss',
     'cut_patches',
+    'differences_loss',
     'direction_loss',
     'distillation_loss',
     'draw_windows',
     'edge_loss',
+    'edge_transfer_loss',
+    'fine_structure_loss',
     'fused_probability',
     'gradient_loss',
+    'information_loss',
     'intensity_loss',
     'perceptual_loss',
     'prompt_classification_loss',

@@ -1,15 +1,18 @@
 """The weights that ship: small, described, and as good as their card says."""
 
+from collections.abc import Iterator
+import itertools
 import os
 from pathlib import Path
 
 from ir_vis_fusion import metrics
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve, shipped
 from ir_vis_fusion.config import PredictorSettings
+from ir_vis_fusion.evaluation.videos import VideoReader
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.color import luma
 from ir_vis_fusion.preprocessing.encodings import read_image
-from ir_vis_fusion.types import FramePair, PixelEncoding, Role
+from ir_vis_fusion.types import Frame, FramePair, PixelEncoding, Role
 import numpy as np
 import pytest
 import torch
@@ -21,8 +24,8 @@ PIXEL_MEAN = {'qabf': 0.370, 'vif': 0.697}
 BELOW = {'ldfusion'}
 DATA = Path(os.environ.get('IR_VIS_FUSION_DATA', ''))
 # What is asked of the mean over all 61 pairs of msrs_val.
-BARS = {'qabf': 0.67, 'vif': 0.99, 'ssim': 0.97, 'scd': 1.62}
-LARGEST_NABF = 0.02
+BARS = {'qabf': 0.71, 'vif': 1.05, 'ssim': 0.99, 'scd': 1.70}
+LARGEST_NABF = 0.015
 
 
 @pytest.mark.parametrize('path', shipped(), ids=lambda path: path.stem)
@@ -75,8 +78,8 @@ def test_a_warm_body_is_seen_through_smoke(smoke: Tensor) -> None:
 
 
 def test_a_warm_body_has_no_wide_halo(smoke: Tensor) -> None:
-    """At most a fifth of the step is left beside the edge, a tenth of it 8 px further on."""
-    assert smoke.min() > 0.55 - 0.65 / 5
+    """A rim of a few pixels is at most 0.4 of the step deep, 8 px further on a tenth."""
+    assert smoke.min() > 0.55 - 0.65 * 0.4
     assert smoke[:48].min() > 0.55 - 0.65 / 10
     assert (smoke[:24] - 0.55).abs().max() < 0.01
 
@@ -94,10 +97,12 @@ def test_noise_is_not_amplified(luma_level: float, ir_level: float, noise: float
 
 
 def test_equal_sources_are_kept() -> None:
+    """Up to some contrast: what both show adds up."""
     ramp = torch.linspace(0.05, 0.95, 96).expand(1, 1, 64, 96).contiguous()
     with torch.inference_mode():
         fused = load_checkpoint(resolve('student')).model(ramp, ramp)
-    assert (fused - ramp).abs().mean() < 0.03
+    assert (fused - ramp).abs().mean() < 0.06
+    assert (fused.diff(dim=-1) >= 0).all()
 
 
 def as_read_back(image: np.ndarray, encoding: PixelEncoding) -> Tensor:
@@ -132,3 +137,37 @@ def test_fidelity_on_real_pairs_is_above_the_bar(figures: dict[str, float], name
 
 def test_artefacts_on_real_pairs_are_below_the_bar(figures: dict[str, float]) -> None:
     assert figures['nabf'] <= LARGEST_NABF
+
+
+def smoke_video(role: str) -> Iterator[np.ndarray]:
+    """Yield frames 90 to 119 of the smoke video, (480, 640, 3) uint8."""
+    path = DATA / 'm3svd_video' / role / '0117_1605.mp4'
+    if not os.environ.get('IR_VIS_FUSION_DATA') or not path.is_file():
+        pytest.skip('IR_VIS_FUSION_DATA is unset or has no m3svd_video')
+    return (image for _, image in itertools.islice(VideoReader(path), 90, 120))
+
+
+def test_a_video_does_not_flicker_more_than_its_sources() -> None:
+    """At most 1.1 times as much change as the more changed source has, pixel by pixel."""
+    predictor = FusionPredictor(PredictorSettings(device='cpu'))
+    frames = []
+    for visible, thermal in zip(smoke_video('vi'), smoke_video('ir'), strict=True):
+        vis, ir = (
+            Frame(visible, PixelEncoding.RGB8),
+            Frame(np.ascontiguousarray(thermal[..., 1]), PixelEncoding.MONO8),
+        )
+        fused = predictor.predict(FramePair(ir, vis))
+        frames.append(
+            torch.cat(
+                (
+                    as_read_back(fused.image, fused.encoding),
+                    torch.from_numpy(ir.image).double()[None, None],
+                    as_read_back(visible, PixelEncoding.RGB8),
+                )
+            )
+        )
+    changes = torch.stack(frames).diff(dim=0).abs()
+    of_fused, of_ir, of_vis = changes.unbind(1)
+    assert of_fused.mean() <= 1.1 * torch.maximum(of_ir, of_vis).mean()
+    # What no source explains at a pixel is a tenth of what changes.
+    assert metrics.flicker(*torch.stack(frames).unbind(1)).mean() <= 0.1 * of_fused.mean()

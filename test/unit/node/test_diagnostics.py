@@ -1,6 +1,8 @@
 """What is wrong now follows from two snapshots; counters stay."""
 
 import dataclasses
+from pathlib import Path
+import re
 
 from ir_vis_fusion.config import unflatten
 from ir_vis_fusion.errors import EncodingError
@@ -11,7 +13,16 @@ from ir_vis_fusion.node.self_check import self_check
 from ir_vis_fusion.node.snapshot import FrameSnapshot, InputSnapshot, ModelSnapshot, Snapshot
 from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.synchronization import SynchronizerCounters
-from ir_vis_fusion.types import FusedFrame, GuidanceState, Mode, PixelEncoding, Role, ThermalState
+from ir_vis_fusion.types import (
+    FusedFrame,
+    GuidanceState,
+    Mode,
+    PixelEncoding,
+    RegistrationState,
+    Role,
+    ThermalReport,
+    ThermalState,
+)
 import numpy as np
 import pytest
 
@@ -305,20 +316,39 @@ def test_the_table_of_the_self_check_waits_for_a_fused_pair_and_both_rates() -> 
     )
     frames = dataclasses.replace(GOOD.frames, processing_ms=(11.0, 12.0, 13.0))
     model = ModelSnapshot('student', '0123456789abcdef', 'cpu')
-    ready = dataclasses.replace(GOOD, inputs=known, frames=frames, model=model)
+    registration = RegistrationState('plane', 'none', fault='no extrinsics')
+    ready = dataclasses.replace(
+        GOOD, inputs=known, frames=frames, model=model, registration=registration
+    )
+    assert 'registration is not as asked for: no extrinsics' in texts(ready)
 
     assert self_check(dataclasses.replace(ready, inputs=CAMERAS)) == ''
     assert self_check(dataclasses.replace(ready, frames=FrameSnapshot())) == ''
     assert self_check(ready).splitlines() == [
         'self-check',
-        '  thermal      /thermal, sensor_msgs/msg/Image, reliable, 640x512 mono16, 9.0 Hz, '
+        '  thermal       /thermal, sensor_msgs/msg/Image, reliable, 640x512 mono16, 9.0 Hz, '
         '31 ms old',
-        '  visible      /visible, sensor_msgs/msg/Image, reliable, 1920x1080 bgr8, 30.0 Hz, '
+        '  visible       /visible, sensor_msgs/msg/Image, reliable, 1920x1080 bgr8, 30.0 Hz, '
         'stamps of another clock',
-        '  calibration  visible camera_info: none',
-        '  model        student, SHA-256 0123456789ab…, on cpu',
-        '  expected     12 ms a frame',
+        '  calibration   visible camera_info: none',
+        '  registration  no extrinsics',
+        '  model         student, SHA-256 0123456789ab…, on cpu',
+        '  expected      12 ms a frame',
     ]
+
+
+def test_the_documentation_says_what_each_key_means() -> None:
+    text = (Path(__file__).parents[3] / 'docs' / 'degradation.md').read_text()
+    celsius = dataclasses.replace(GOOD, thermal=ThermalReport(celsius=True))
+
+    for part in PARTS:
+        _, _, section = text.partition(f'\n### {part}')
+        section = section.partition('\n### ')[0]
+        told = set(re.findall(r'`([a-z*_0-9]+)`', section))
+        keys = set(by_part(GOOD, BEFORE)[part]) | set(by_part(celsius, BEFORE)[part])
+        if part == 'inputs':
+            keys = {re.sub('^(thermal|visible)_', '*_', key) for key in keys}
+        assert keys <= told, part
 
 
 def test_key_values_are_text_with_all_counters() -> None:

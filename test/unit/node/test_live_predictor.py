@@ -10,6 +10,7 @@ from ir_vis_fusion.config import FrameSettings, unflatten
 from ir_vis_fusion.errors import CheckpointError, GuidanceError
 from ir_vis_fusion.node.live_predictor import LivePredictor
 from ir_vis_fusion.node.parameters import NodeSettings
+from ir_vis_fusion.preprocessing.registration import Rig
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, PixelEncoding, ThermalState
 import numpy as np
 import pytest
@@ -45,11 +46,13 @@ class Device:
             halved=0,
             closed=threading.Event(),
             warm_ups=[],
+            rigs=[],
             calls=0,
         )
         predictor.halve = lambda: setattr(predictor, 'halved', predictor.halved + 1)
         predictor.close = predictor.closed.set
         predictor.warm_up = lambda *size: predictor.warm_ups.append(size)
+        predictor.set_rig = predictor.rigs.append
         predictor.check = self._check
         predictor.predict = lambda *what: self._predict(predictor)
         self.made.append(predictor)
@@ -230,6 +233,18 @@ def test_another_model_is_built_beside_the_frames_and_none_fails(device: Device)
     assert device.made[0].closed.wait(10)
     live.close()
     assert device.made[1].closed.is_set()
+
+
+def test_what_is_known_of_the_cameras_is_told_to_the_next_predictor_too(device: Device) -> None:
+    live = LivePredictor(device.make, GPU)
+    rig = Rig()
+
+    live.set_rig(rig)
+    live.replace(unflatten(NodeSettings, {'model': 'mgfusion'}))
+    predict_until(live, lambda: live.snapshot().name == 'mgfusion')
+
+    assert [predictor.rigs for predictor in device.made] == [[rig], [rig]]
+    live.close()
 
 
 def test_of_several_wishes_the_last_one_comes_true(device: Device) -> None:

@@ -139,5 +139,5 @@ def test_unknown_cameras_leave_the_images_unregistered_and_are_named() -> None:
 
 def test_a_missing_calibration_file_is_an_error_at_the_start() -> None:
     registration = RegistrationSettings(mode='homography', file='/nowhere.yaml')
-    with pytest.raises(CalibrationError, match=r'/nowhere\.yaml: cannot be read'):
+    with pytest.raises(CalibrationError, match=r'/nowhere\.yaml: no such file'):
         FusionPredictor(PredictorSettings(device='cpu', registration=registration))

@@ -211,6 +211,20 @@ def test_contrast_is_taken_from_infrared_and_learnt_too() -> None:
     assert torch.equal(changed.vis, plain.vis)
 
 
+def test_a_cold_night_is_dark_in_both_images_in_the_levels_of_8_bits() -> None:
+    """Half of the pixels, which are noise, are below 0.5; a gamma of 1 to 4 leaves no more."""
+    settings = replace(PLAIN, night_share=1.0)
+    for seed in range(8):
+        night, day = sample(settings, pair(), seed), sample(PLAIN, pair(), seed)
+        assert (night.clean_vis <= day.clean_vis.amax()).all()
+        assert night.clean_vis.mean() < day.clean_vis.mean()
+        for image in (night.clean_vis, night.clean_ir):
+            levels = 255 * image
+            torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
+        torch.testing.assert_close(night.vis, night.clean_vis)
+        torch.testing.assert_close(night.ir, night.clean_ir)
+
+
 @pytest.mark.parametrize('share', ['noise_share', 'degraded_share'])
 def test_faults_are_on_the_inputs_and_not_on_what_is_learnt(share: str) -> None:
     for seed in range(10):

@@ -2,16 +2,22 @@
 
 from collections.abc import Callable
 
+from ir_vis_fusion import metrics
 from ir_vis_fusion.models.textfusion import recolour
 import pytest
 import torch
 from torch import Tensor
 from training.losses import (
+    added_edges_loss,
     axis_gradient_loss,
     chroma_loss,
+    differences_loss,
     distillation_loss,
     edge_loss,
+    edge_transfer_loss,
+    fine_structure_loss,
     gradient_loss,
+    information_loss,
     intensity_loss,
     selective_intensity_loss,
     ssim_loss,
@@ -39,6 +45,12 @@ ALL = [
 
 def picture(seed: int, channels: int = 1) -> Tensor:
     return torch.rand(2, channels, 32, 32, generator=torch.Generator().manual_seed(seed))
+
+
+def smooth(seed: int, side: int = 96) -> Tensor:
+    """Return a picture whose edges are some pixels wide, as a camera's are."""
+    coarse = torch.rand(2, 1, 12, 12, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, (side, side), mode='bicubic').clamp(0, 1)
 
 
 def flat(value: float, channels: int = 1) -> Tensor:
@@ -208,3 +220,92 @@ def test_more_red_is_more_cr_and_less_cb() -> None:
     redder[:, 0] += 0.2
     expected = 0.1 + 0.2 * 0.299 / 1.772
     assert chroma_loss(redder, flat(0.3, 3)).item() == pytest.approx(expected)
+
+
+def test_a_ramp_beside_an_edge_is_an_added_edge() -> None:
+    """
+    A ramp of 0.01 a pixel: 0.02 by Sobel, and four times that between blocks of 4 pixels.
+
+    What both sources have more of, and what one of them has less of, costs nothing.
+    """
+    ramp, none = (0.01 * torch.arange(64.0)).expand(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    assert added_edges_loss(ramp, none, none).item() == pytest.approx(0.1, rel=0.02)
+    assert added_edges_loss(ramp, ramp, none).item() == pytest.approx(0.0, abs=1e-6)
+    assert added_edges_loss(ramp, none, 1 - 2 * ramp).item() == pytest.approx(0.0, abs=1e-6)
+    assert added_edges_loss(none, ramp, none).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_half_of_the_edges_are_kept_where_one_of_two_equal_ones_is() -> None:
+    """A vertical edge of one source, a horizontal one of the other; a copy keeps the first."""
+    copy = edge_transfer_loss(step(0.5), step(0.5), step(0.5).mT).item()
+    both = edge_transfer_loss(step(0.5), step(0.5), step(0.5)).item()
+    # 0.9994 / (1 + e^-7.5) * 0.9879 / (1 + e^-4.4) is the most that an edge can keep.
+    assert both == pytest.approx(1 - 0.9994 / 1.000553 * 0.9879 / 1.012277, abs=1e-4)
+    # Four of 28 + 28 pixels with an edge have both, at 45 degrees to each.
+    assert 0.45 < copy < 0.55
+
+
+def test_edges_of_half_the_height_are_half_kept_in_strength() -> None:
+    """G = 0.5: the first sigmoid is 1/2."""
+    most = 0.9994 / 2 * 0.9879 / (1 + 2.718281828**-4.4)
+    loss = edge_transfer_loss(step(0.25), step(0.5), step(0.5)).item()
+    assert loss == pytest.approx(1 - most, abs=0.01)
+
+
+@pytest.mark.parametrize('seed', [0, 7])
+@pytest.mark.parametrize(
+    ('loss', 'metric', 'best', 'tolerance'),
+    [
+        (information_loss, metrics.vif, 2, 0.02),
+        (differences_loss, metrics.scd, 2, 0.002),
+        (fine_structure_loss, metrics.ssim, 2, 0.03),
+        # The metric's angle jumps at the vertical, the loss's does not.
+        (edge_transfer_loss, metrics.qabf, 1, 0.06),
+    ],
+)
+def test_a_loss_follows_its_metric(
+    loss: Loss, metric: Loss, best: float, tolerance: float, seed: int
+) -> None:
+    ir, vis_y = smooth(seed), smooth(seed + 1)
+    for fused in (torch.maximum(ir, vis_y), 0.3 * ir + 0.5 * vis_y, 0.8 * vis_y + 0.1):
+        expected = metric(255 * fused, 255 * ir, 255 * vis_y).mean().item()
+        assert best - loss(fused, ir, vis_y).item() == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    'loss',
+    [
+        added_edges_loss,
+        differences_loss,
+        edge_transfer_loss,
+        fine_structure_loss,
+        information_loss,
+    ],
+)
+def test_losses_after_metrics_have_finite_gradients_everywhere(loss: Loss) -> None:
+    for fused, ir, vis_y in (
+        (torch.full((1, 1, 48, 48), 0.5), torch.zeros(1, 1, 48, 48), torch.ones(1, 1, 48, 48)),
+        (smooth(0, 48), smooth(0, 48), smooth(1, 48)),
+    ):
+        fused = fused.clone().requires_grad_()
+        value = loss(fused, ir, vis_y)
+        value.backward()
+        assert value.dtype == torch.float32
+        assert fused.grad.isfinite().all()
+
+
+def test_brightness_that_adds_up_leaves_no_difference() -> None:
+    """F - B = A and F - A = B; of the mean, (A - B) / 2, less is left of either."""
+    ir, vis_y = picture(0), picture(1)
+    assert differences_loss(ir + vis_y, ir, vis_y).item() == pytest.approx(0.0, abs=1e-3)
+    # For independent sources of equal spread r((A - B) / 2, A) = 1 / sqrt(2).
+    mean = differences_loss((ir + vis_y) / 2, ir, vis_y).item()
+    assert mean == pytest.approx(2 - 2**0.5, abs=0.05)
+
+
+def test_structure_of_single_grey_levels_counts() -> None:
+    """Faint and dark: the usual SSIM, made for 0 to 255, does not miss it."""
+    faint = (2 + 2 * picture(3).round()) / 255
+    gone = torch.full_like(faint, 3 / 255)
+    assert fine_structure_loss(gone, faint, faint).item() > 1.5
+    assert ssim_loss(gone, faint, faint).item() < 0.1

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from accelerate.state import AcceleratorState, GradientState
-from ir_vis_fusion.checkpoint import load_checkpoint
+from ir_vis_fusion.checkpoint import load_checkpoint, resolve
 from ir_vis_fusion.config import ClipSettings
 from ir_vis_fusion.errors import CheckpointError, ConfigError, FusionError, GuidanceError
 from ir_vis_fusion.guidance.prompts import EmbeddingBank
@@ -32,7 +32,7 @@ COMMON = (
     'augmentation.crop=32',
     'device=cpu',
 )
-STUDENT = ('model.width=4', 'model.depth=2')
+STUDENT = ('model.width=4', 'model.depth=2', 'augmentation.crop=48', 'init=')
 TINY = {
     'mgfusion': ('model.channels=4', 'model.heads=2', 'model.decoder_blocks=1'),
     'ldfusion': (
@@ -169,6 +169,19 @@ def test_an_override_may_be_empty() -> None:
 @pytest.mark.parametrize(('text', 'rate'), [('1e-3', 0.001), ('0.5', 0.5), ('2', 2.0)])
 def test_a_number_may_be_written_as_one_likes(text: str, rate: float) -> None:
     assert read_settings('student', None, [f'learning_rate={text}']).learning_rate == rate
+
+
+def test_a_run_may_start_with_the_weights_of_a_checkpoint() -> None:
+    settings = read_settings('student', None, ['init=student'])
+    started = RECIPES['student'].Recipe(settings).network.state_dict()
+    shipped = load_checkpoint(resolve('student')).model.state_dict()
+    assert all(torch.equal(value, shipped[name]) for name, value in started.items())
+
+
+def test_a_start_from_another_network_is_refused() -> None:
+    settings = read_settings('student', None, ['init=student', 'model.width=8'])
+    with pytest.raises(ConfigError, match=r"init='student' is a student of .*width.*: 32"):
+        RECIPES['student'].Recipe(settings)
 
 
 def test_a_value_that_is_no_yaml_is_named() -> None:

@@ -1,0 +1,130 @@
+"""
+Networks on CUDA: half precision, channels last, and one recorded graph for each size of frame.
+
+A small network on a large GPU takes longer to launch than to compute; a CUDA graph launches all of
+it at once. It reads and writes the memory that it was recorded with, so frames are copied in and
+the result out.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+import copy
+from typing import Any
+
+from ir_vis_fusion.backends.interface import describe
+from ir_vis_fusion.checkpoint import Checkpoint
+import torch
+from torch import nn, Tensor
+
+Run = Callable[..., Tensor]
+# Cameras that change their size keep to a few of them; a graph holds the memory of all its maps.
+MOST_GRAPHS = 4
+_WARM_UP = 3
+_MULTIPLY = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
+class CudaBackend:
+    """
+    Run the network of a checkpoint on a GPU.
+
+    Parameters
+    ----------
+    checkpoint
+        What :func:`ir_vis_fusion.checkpoint.load_checkpoint` gave.
+    device
+        A CUDA device.
+    exact
+        float32 instead of float16.
+
+    """
+
+    images = torch.float32
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, exact: bool = False) -> None:
+        self.network = describe(checkpoint)
+        run = prepare_network(checkpoint.model, device, exact)
+        self._graphs = GraphCache(lambda *inputs: record(run, inputs))
+
+    @torch.inference_mode()
+    def __call__(self, vis: Tensor, ir: Tensor, *features: Tensor | None) -> Tensor:
+        """Fuse one pair; see :class:`ir_vis_fusion.backends.interface.Backend`."""
+        return self._graphs(vis, ir, *features)
+
+
+class GraphCache:
+    """
+    Keep one recording for each combination of input shapes; the least recently used goes first.
+
+    Parameters
+    ----------
+    record
+        Makes a recording from example inputs: what is called with others of their shapes.
+    most
+        How many are kept.
+
+    """
+
+    def __init__(self, record: Callable[..., Run], most: int = MOST_GRAPHS) -> None:
+        self._record = record
+        self._most = most
+        self._kept: OrderedDict[Hashable, Run] = OrderedDict()
+
+    def __call__(self, *inputs: Tensor | None) -> Tensor:
+        """Run the recording for these inputs, made now if need be."""
+        key = tuple(None if one is None else one.shape for one in inputs)
+        if key not in self._kept:
+            # First, for the memory of two at once may not be there.
+            while len(self._kept) >= self._most:
+                self._kept.popitem(last=False)
+            self._kept[key] = self._record(*inputs)
+        self._kept.move_to_end(key)
+        return self._kept[key](*inputs)
+
+
+def prepare_network(model: nn.Module, device: torch.device, exact: bool) -> Run:
+    """
+    Return a network as a function on a device, in the types that are fast there.
+
+    Layers that multiply keep their weights in float16 and channels last; all else, sums over a
+    frame among it, stays in float32, as autocast decides.
+    """
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    model = model.to(device, memory_format=torch.channels_last)
+    if exact:
+        return model
+    for layer in model.modules():
+        if type(layer) in _MULTIPLY:
+            layer.half()
+
+    def run(*inputs: Tensor | None) -> Tensor:
+        # Weights are there in float16: nothing to cache, which recording could not do.
+        with torch.autocast(device.type, torch.float16, cache_enabled=False):
+            return model(*inputs).float()
+
+    return run
+
+
+def record(run: Run, examples: Sequence[Tensor | None]) -> Run:
+    """Record a function on CUDA tensors as a graph; its result is a copy, the caller's."""
+    static = [None if one is None else one.clone() for one in examples]
+    device = examples[0].device
+    # Recorded must be what runs later: libraries choose and allocate in the first calls.
+    aside = torch.cuda.Stream(device)
+    aside.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(aside):
+        for _ in range(_WARM_UP):
+            run(*static)
+    torch.cuda.current_stream(device).wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    # Not of all threads: CLIP looks at the scene in another one meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+        result = run(*static)
+
+    def replay(*inputs: Any) -> Tensor:
+        for place, one in zip(static, inputs, strict=True):
+            if place is not None:
+                place.copy_(one)
+        graph.replay()
+        return result.clone()
+
+    return replay
