@@ -7,6 +7,7 @@ import sys
 from ir_vis_fusion import __version__
 from ir_vis_fusion.cli import (
     bench,
+    calibrate,
     demo,
     describe,
     detect_eval,
@@ -28,6 +29,7 @@ COMMANDS = (
     evaluate,
     detect_eval,
     replay,
+    calibrate,
     play,
     demo,
     sample,

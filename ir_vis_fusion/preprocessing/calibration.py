@@ -15,8 +15,6 @@ from ir_vis_fusion.errors import CalibrationError, ConfigError
 from ir_vis_fusion.preprocessing.geometry import CameraModel, Transform
 import numpy as np
 
-# A file that a person or `ivf calibrate` writes has less than 4 KiB.
-_LARGEST_FILE = 1 << 18
 _TOP = ('thermal', 'visible', 'homography', 'extrinsics')
 _CAMERA = ('size', 'camera_matrix', 'distortion_model', 'distortion')
 _EXTRINSICS = ('rotation', 'translation_m')
@@ -51,8 +49,6 @@ def read_calibration(path: str | Path) -> Calibration:
     """
     path = Path(path).expanduser()
     try:
-        if path.is_file() and path.stat().st_size > _LARGEST_FILE:
-            raise CalibrationError(f'{path}: is larger than {_LARGEST_FILE} bytes')
         content = read_yaml(path)
     except ConfigError as error:
         raise CalibrationError(str(error)) from None

@@ -27,6 +27,7 @@ ROOMS = [
     'predictor',
     'metrics',
     'evaluation',
+    'calibration',
     'benchmark',
     'node',
     'cli',
@@ -47,7 +48,7 @@ ROS = {
     'std_srvs',
 }
 OWNERS = {
-    'cv2': 'ir_vis_fusion/preprocessing/',
+    'cv2': ('ir_vis_fusion/preprocessing/', 'ir_vis_fusion/calibration/targets.py'),
     'rosbags': ('ir_vis_fusion/evaluation/bags.py', 'ir_vis_fusion/evaluation/cdr.py'),
     'av': 'ir_vis_fusion/evaluation/videos.py',
     'PIL': 'ir_vis_fusion/evaluation/contact_sheet.py',

@@ -52,7 +52,6 @@ def test_the_example_that_ships_holds_everything() -> None:
         (SIZES + 'extrinsics: {rotation: [1,0,0,0,1,0,0,0,1]}', 'translation_m must be a list'),
         ('[]', 'must hold a mapping'),
         (': :', 'not valid YAML'),
-        ('x' * 300_000, 'is larger than'),
     ],
 )
 def test_faults_are_named_with_the_file(text: str, said: str, tmp_path: Path) -> None:
@@ -64,5 +63,5 @@ def test_faults_are_named_with_the_file(text: str, said: str, tmp_path: Path) ->
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(CalibrationError, match='/nowhere.yaml: cannot be read: No such file'):
+    with pytest.raises(CalibrationError, match='/nowhere.yaml: no such file'):
         read_calibration('/nowhere.yaml')
