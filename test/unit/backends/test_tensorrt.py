@@ -1,4 +1,4 @@
-"""Files of engines are told from others before TensorRT, or the GPU that it needs, is asked for."""
+"""Files of engines are told from others before TensorRT, or its GPU, is asked for."""
 
 import importlib.util
 from pathlib import Path
