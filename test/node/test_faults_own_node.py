@@ -291,7 +291,9 @@ def test_clip_that_fails_leaves_the_fusing_alone(
 def test_a_node_that_is_fusing_ends_with_code_0_and_no_traceback(
     rig: Any, scene: Scene, weights: Path, fault: str, signals: list[signal.Signals]
 ) -> None:
-    with running('-p', f'model:={weights}', '-p', 'status_period_s:=0.1') as process:
+    # The rig's stamps begin before the process is there.
+    parameters = (f'model:={weights}', 'status_period_s:=0.1', 'max_age_ms:=0.0')
+    with running(*(x for one in parameters for x in ('-p', one))) as process:
         rig.listen()
         cameras(rig)
         rig.spin_until(lambda: rig.fused, scene.good, timeout_s=20.0)
