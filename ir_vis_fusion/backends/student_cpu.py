@@ -10,8 +10,8 @@ Tried on two cores of a Zen 4, in units of the time of the shipped student's fiv
 640x480: torch's own layers 1.1 in bfloat16, 2.2 in float32 and 2.8 channels-first; ONNX Runtime
 1.32 1.8 in float32; OpenVINO 2026.4 1.7 in bfloat16, and 1.1 at 1280x1024. Eight bits
 (``onednn::qconv2d_pointwise``, a range for each channel) took 0.6, but 0.3 to 4 % of the pixels of
-three sets of pictures were off by more than a level, by 14 at most, where bfloat16 is off by 2 at
-most and by more than 1 at one pixel in 100 000.
+three sets of pictures were off by more than a level, by 14 at most; in bfloat16 one in 20 000 is,
+by 3 at most.
 """
 
 from ir_vis_fusion.backends.device import has_fused_convolution, multiplies_bfloat16

@@ -18,6 +18,7 @@ from ir_vis_fusion.benchmark.roofline import measure_roofline
 from ir_vis_fusion.checkpoint import resolve, SUFFIX
 from ir_vis_fusion.config import PredictorSettings
 from ir_vis_fusion.errors import EvaluationError
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -72,23 +73,37 @@ def scaling(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     Return the cost of a pixel by model and back-end, where several sizes were measured.
 
-    ``spread`` is by how much the dearest size is above the cheapest one.
+    ``spread`` is by how much the dearest size is above the cheapest one; ``fixed_ms`` is what a
+    frame costs beside its pixels, by the line through the medians (least squares of the relative
+    errors), ``marginal_ns`` the slope of that line.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}
+    points: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for one in results:
         width, height = map(int, one['size'].split('x'))
-        cost_ns = 1e6 * one['total']['p50_ms'] / (width * height)
-        rows.setdefault((one['model'], one['backend']), {})[one['size']] = round(cost_ns, 3)
+        key, taken_ms = (one['model'], one['backend']), one['total']['p50_ms']
+        rows.setdefault(key, {})[one['size']] = round(1e6 * taken_ms / (width * height), 3)
+        points.setdefault(key, []).append((width * height, taken_ms))
+    lines = {key: _line(pairs) for key, pairs in points.items() if len(pairs) > 1}
     return [
         {
             'model': model,
             'backend': backend,
             'ns_per_pixel': costs,
             'spread': round(max(costs.values()) / min(costs.values()) - 1, 3),
+            'fixed_ms': round(lines[model, backend][1], 3),
+            'marginal_ns': round(1e6 * lines[model, backend][0], 3),
         }
         for (model, backend), costs in rows.items()
         if len(costs) > 1
     ]
+
+
+def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Return slope and offset of the line nearest to points, by relative errors."""
+    pixels, taken_ms = np.array(points).T
+    slope, offset = np.polyfit(pixels, taken_ms, 1, w=1 / taken_ms)
+    return float(slope), float(offset)
 
 
 def metadata(device: torch.device) -> dict[str, Any]:

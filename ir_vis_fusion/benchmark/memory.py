@@ -1,5 +1,6 @@
 """The most memory that was in use since a moment."""
 
+import ctypes
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ def forget_peak(device: torch.device) -> None:
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():
+        # What earlier rows have freed is kept by the allocator, as prepare_process tells it to.
+        if trim := getattr(ctypes.CDLL(None), 'malloc_trim', None):
+            trim(0)
         _CLEAR.write_text(_FORGET_PEAK)
 
 

@@ -1,6 +1,7 @@
 """Results as text, as Markdown between markers of a file, and as a plot."""
 
 from collections.abc import Mapping, Sequence
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ _HEAD = (
     'model', 'back-end', 'size', 'whole path p50', 'p95', 'p99', 'network p50', 'frames/s',
     '× floor', 'GMAC', 'share of roofline', 'peak MB',
 )  # fmt: skip
+# Less is what a desktop has while nothing runs.
+_IDLE = 0.7
 _NODE_HEAD = ('rate', 'size', 'pairs published', 'p50', 'p95', 'p99', 'CPU of one core')
 
 
@@ -55,13 +58,17 @@ def scaling_rows(scaling: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Return the cost of a pixel at each size, in nanoseconds; empty with a single size."""
     if not scaling:
         return []
-    sizes = list(dict.fromkeys(size for one in scaling for size in one['ns_per_pixel']))
-    rows: list[tuple[str, ...]] = [('model', 'back-end', *(f'{s} [ns]' for s in sizes), 'spread')]
+    found = {size for one in scaling for size in one['ns_per_pixel']}
+    sizes = sorted(found, key=lambda size: math.prod(map(int, size.split('x'))))
+    rows: list[tuple[str, ...]] = [
+        ('model', 'back-end', *(f'{s} [ns]' for s in sizes), 'spread', 'fixed [ms]')
+    ]
     for one in scaling:
         costs = (one['ns_per_pixel'].get(size) for size in sizes)
         cells = ('-' if value is None else f'{value:.1f}' for value in costs)
         note = '' if one['spread'] <= FLAT else f' (more than {100 * FLAT:.0f} %)'
-        rows.append((one['model'], one['backend'], *cells, f'{100 * one["spread"]:.0f} %{note}'))
+        spread = f'{100 * one["spread"]:.0f} %{note}'
+        rows.append((one['model'], one['backend'], *cells, spread, f'{one["fixed_ms"]:.2f}'))
     return rows
 
 
@@ -93,7 +100,7 @@ def markdown(bench: Mapping[str, Any]) -> str:
     parts = [
         f'On {where}, torch {facts["torch"]}, {facts["torch_threads"]} threads, '
         f'{facts["date"][:10]}; the machine copies {roof["copy_gb_per_s"]:g} GB/s and multiplies '
-        f'matrices at {rates}. Milliseconds.',
+        f'matrices at {rates}. Milliseconds.{_busy(facts)}',
         _table(rows_of(bench['results'])),
         'Stages, medians:',
         _table(stage_rows(bench['results'])),
@@ -152,6 +159,14 @@ def plot(bench: Mapping[str, Any], path: Path) -> None:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise EvaluationError(f'{str(path)!r}: cannot be drawn: {error}') from None
+
+
+def _busy(facts: Mapping[str, Any]) -> str:
+    """Say so where others used the machine, for they are in the figures."""
+    load = (facts['load_before'] or [0.0])[0]
+    if load < _IDLE:
+        return ''
+    return f' Others used the machine meanwhile: load average {load:.1f} at the start.'
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -27,8 +27,8 @@ class PredictorSettings(Settings):
     )
     precision: str = setting(
         'auto',
-        'auto: the network computes in the fastest type that the device has and that keeps the '
-        'picture within two grey levels; float32: in float32',
+        'auto: the network computes in the fastest type that the device has and that changes the '
+        'picture by a grey level here and there; float32: in float32',
         choices=('auto', 'float32'),
     )
     output_encoding: str = setting('rgb8', 'encoding of the fused image', choices=('rgb8', 'bgr8'))

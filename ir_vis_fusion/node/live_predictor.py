@@ -100,6 +100,8 @@ class LivePredictor:
                 f'model {pending.settings.model!r} is being loaded, change the prompt afterwards'
             )
         self._current.check(settings)
+        # Whatever is built from now on is to follow it too.
+        self._wanted = dataclasses.replace(self._wanted, prompt=settings.prompt)
 
     def replace(self, settings: NodeSettings) -> None:
         """Build another predictor and put it in force, unless it cannot be had."""

@@ -67,7 +67,7 @@ class StatusReporter:
         """Say once what the thermal numbers were taken for."""
         if thermal.units not in ('', self._units):
             text = f'thermal image: units are {thermal.units}, {thermal.units_why}'
-            self._node.get_logger().info(f'{text}; thermal.units pins them')
+            self._node.get_logger().info(text)
             self._units = thermal.units
 
     def _log(self, problems: Sequence[Problem], active: bool) -> None:

@@ -43,6 +43,7 @@ class ThermalNormalizer:
         tiles = {'linear': None, 'plateau': (1, 1), 'clahe': _CLAHE_TILES}[settings.agc]
         self._equalizer = tiles and Equalizer(tiles, settings.max_gain)
         self._format: tuple[torch.dtype, torch.Size] | None = None
+        self._units_name = ''
         self.reset()
 
     def reset(self) -> None:
@@ -102,9 +103,13 @@ class ThermalNormalizer:
                 self._finder.reset()
             self.reset()
             self._format = (image.dtype, image.shape)
-        units = self._finder.find(image)
+        units = self._finder.find(image, is_evidence=not frozen)
         if image.dtype == torch.uint8 and not self._settings.normalize_8bit:
             return image.to(torch.float32).mul_(1 / 255)
+        if units.name != self._units_name:
+            # A guess that was not the last one: the range was in other numbers.
+            self.reset()
+            self._units_name = units.name
         levels = self._levels(image, units)
         elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
@@ -159,7 +164,9 @@ class ThermalNormalizer:
         Neither is farther than ``reach`` from the median.
         """
         step = max(1, math.isqrt(levels.numel() // _SAMPLES))
-        sample = levels[::step, ::step].flatten()
+        # Not from the first row and column on: edges are where sensors have bad ones.
+        first = step // 2
+        sample = levels[first::step, first::step].flatten()
         there = sample.isfinite()
         places = sample.add(0.5).nan_to_num_(nan=0.0).clamp_(0, _LEVELS - 1).to(torch.int64)
         counts = torch.zeros(_LEVELS, device=levels.device)

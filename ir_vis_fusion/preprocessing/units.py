@@ -69,14 +69,16 @@ class UnitsFinder:
         """The units, None before images have agreed on them."""
         return self._units
 
-    def find(self, image: torch.Tensor) -> Units:
+    def find(self, image: torch.Tensor, is_evidence: bool = True) -> Units:
         """
         Return the units of an image, which stand once three in a row agree.
 
         Parameters
         ----------
         image
-            (H, W) uint8, uint16 or float32 of a scene; 8-bit images never hold temperatures.
+            (H, W) uint8, uint16 or float32; 8-bit images never hold temperatures.
+        is_evidence
+            False where it shows no scene: black images of a camera that starts decide nothing.
 
         """
         if self._units is not None:
@@ -85,6 +87,8 @@ class UnitsFinder:
             self._units = self._pinned
             return self._units
         units = guess(image)
+        if not is_evidence:
+            return units
         self._verdicts.append(units.name)
         if self._verdicts.count(units.name) == _AGREEING:
             self._units = units

@@ -173,6 +173,9 @@ def test_the_spread_is_the_dearest_pixel_over_the_cheapest() -> None:
     (found,) = scaling(rows)
     assert found['ns_per_pixel'] == {'100x100': 100.0, '200x100': 90.0}
     assert found['spread'] == pytest.approx(0.111)
+    # Through both points: 0.2 ms and 80 ns a pixel.
+    assert found['fixed_ms'] == pytest.approx(0.2)
+    assert found['marginal_ns'] == pytest.approx(80.0)
     assert scaling(rows[:1]) == []
 
 

@@ -51,16 +51,18 @@ def test_hold_holds_nothing_from_before_a_reset_or_of_a_first_shutter():
 
 def test_the_range_stands_still_while_telemetry_tells_a_calibration():
     """A warm shutter, seen for long enough to move the range, does not."""
-    front_end = ThermalFrontEnd(ThermalSettings(attack_s=0.0, decay_s=0.0))
+    settings = ThermalSettings(units='centikelvin', attack_s=0.0, decay_s=0.0)
+    front_end = ThermalFrontEnd(settings)
     front_end.look(frame(0, 0))
     before = front_end.report()
+    assert before.high == pytest.approx(26.8, abs=0.1)
     front_end.tell_calibrating(True)
     image = front_end.look(frame(1, 33, low=31_000, high=34_000))
     assert (image.state, image.usable) == (ThermalState.CALIBRATING, False)
     assert (front_end.report().low, front_end.report().high) == (before.low, before.high)
     front_end.tell_calibrating(False)
     front_end.look(frame(2, 66, low=31_000, high=34_000))
-    assert front_end.report().high != before.high
+    assert front_end.report().high == pytest.approx(66, abs=1.5)
     assert front_end.report().ffc_events == 1
 
 

@@ -203,3 +203,14 @@ def test_the_input_is_left_as_it_was():
         before = image.clone()
         make().normalize(image, SECOND)
         assert torch.equal(image, before)
+
+
+def test_a_guess_of_units_that_was_wrong_leaves_no_trace_in_the_range():
+    """A float image that looks like counts, then celsius: 100 times other numbers inside."""
+    normalizer = make()
+    normalizer.normalize(torch.full((64, 80), 5000.0), SECOND)
+    celsius = scene(low=10, high=30, dtype=torch.float32)
+    celsius[1, 1] = 20.0
+    result = normalizer.normalize(celsius, SECOND + 1)
+    assert result[1, 1].item() == pytest.approx(0.5, abs=0.01)
+    assert (result[:, 0].max(), result[:, -1].min()) == (0, 1)

@@ -89,6 +89,15 @@ def test_auto_decides_once_when_three_images_agree():
     assert finder.find(scene(500)).name == 'centikelvin'
 
 
+def test_black_images_of_a_camera_that_starts_decide_nothing():
+    finder = UnitsFinder(ThermalSettings())
+    for _ in range(5):
+        assert finder.find(scene(0, 0.0), is_evidence=False).name == 'counts'
+    for _ in range(3):
+        finder.find(scene(29_500))
+    assert finder.decided.name == 'centikelvin'
+
+
 def test_units_that_are_set_hold_from_the_first_image_and_not_for_8_bit_ones():
     finder = UnitsFinder(ThermalSettings(units='decikelvin'))
     assert finder.find(scene(120, dtype=torch.uint8)).name == 'counts'
