@@ -30,6 +30,7 @@ STAGES = (
     'decode',
     'upload',
     'normalise',
+    'guidance',
     'register',
     'network',
     'recombine',

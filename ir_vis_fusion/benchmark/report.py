@@ -8,7 +8,7 @@ from typing import Any
 from ir_vis_fusion.benchmark.bench import FLAT
 from ir_vis_fusion.benchmark.path import STAGES
 from ir_vis_fusion.errors import EvaluationError
-from ir_vis_fusion.evaluation.report import COLORS, require_matplotlib
+from ir_vis_fusion.evaluation.report import COLORS, GREYS, require_matplotlib
 
 BEGIN, END = '<!-- bench -->', '<!-- /bench -->'
 _HEAD = (
@@ -146,7 +146,7 @@ def plot(bench: Mapping[str, Any], path: Path) -> None:
     axes = figure.subplots()
     names = [f'{one["model"]}, {one["backend"]}, {one["size"]}' for one in results]
     left = [0.0] * len(results)
-    for name, color in zip(STAGES, COLORS, strict=False):
+    for name, color in zip(STAGES, (*COLORS, GREYS[0]), strict=True):
         widths = [one['stages'].get(name, {}).get('p50_ms', 0.0) for one in results]
         axes.barh(names, widths, left=left, label=name, color=color)
         left = [start + width for start, width in zip(left, widths, strict=True)]

@@ -6,11 +6,14 @@ import pytest
 
 @pytest.mark.ros
 def test_latency_share_and_processor_time_of_the_node_are_measured(tmp_path):
-    pytest.importorskip('rclpy')
-    pytest.importorskip('rosbags')
+    """Of a node that runs an exported model."""
+    for library in ('rclpy', 'rosbags', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(library)
     from ir_vis_fusion.node.bench import measure_node
 
-    found = measure_node(10.0, 2.0, (48, 64), {'device': 'cpu'})
+    model = tmp_path / 'student.onnx'
+    assert main(['export', 'student', '--out', str(model)]) == 0
+    found = measure_node(10.0, 2.0, (48, 64), {'device': 'cpu', 'model': str(model)})
     assert (found['pairs'], found['size']) == (20, '64x48')
     # The first image may come before the node has found the player.
     assert 10 <= found['published'] <= 20
