@@ -83,6 +83,8 @@ def test_the_policy_allows_what_a_live_node_does_and_names_nothing_else(
         thermal__ffc_topic='thermal/calibrating',
     )
     assert node.start()
+    # Nothing is subscribed while nobody listens.
+    rig.listen()
     for role in Role:
         rig.tester.create_publisher(kind, f'{role.value}/image_raw{end}', 10)
 
