@@ -14,7 +14,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-OVERRIDES = ('model', 'device', 'use_sim_time')
+OVERRIDES = ('model', 'device', 'points', 'use_sim_time')
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -56,6 +56,23 @@ def generate_launch_description() -> LaunchDescription:
                 'device',
                 default_value='',
                 description='auto, cpu, cuda or cuda:N; empty: as in params_file',
+            ),
+            DeclareLaunchArgument(
+                'points',
+                default_value='',
+                choices=['', 'off', 'depth', 'cloud'],
+                description='fused/points, a point cloud with colour and temperature: of a depth '
+                'image or of an organised cloud; empty: as in params_file',
+            ),
+            DeclareLaunchArgument(
+                'depth_topic',
+                default_value='depth/image_raw',
+                description='depth images registered to the visible camera',
+            ),
+            DeclareLaunchArgument(
+                'cloud_topic',
+                default_value='depth/points',
+                description='organised cloud of the visible pixels',
             ),
             DeclareLaunchArgument(
                 'use_sim_time',
@@ -100,6 +117,8 @@ def fusion_node(context: LaunchContext) -> list[Node]:
             remappings=[
                 ('thermal/image_raw', value('thermal_topic')),
                 ('visible/image_raw', value('visible_topic')),
+                ('depth/image_raw', value('depth_topic')),
+                ('depth/points', value('cloud_topic')),
                 ('fused/image', value('fused_topic')),
                 ('fused/camera_info', fused_info),
             ],

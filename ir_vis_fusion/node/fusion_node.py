@@ -22,7 +22,9 @@ from ir_vis_fusion.node.messages import stamp_ns
 from ir_vis_fusion.node.outputs import CameraInfoOutput, Outputs
 from ir_vis_fusion.node.pairing import Pairing
 from ir_vis_fusion.node.pipeline import Pipeline
+from ir_vis_fusion.node.points import PointsOutput
 from ir_vis_fusion.node.reporter import StatusReporter
+from ir_vis_fusion.node.rig import GeometryInputs
 from ir_vis_fusion.node.side_outputs import ThermalOutputs
 from ir_vis_fusion.node.snapshot import FrameSnapshot, ModelSnapshot, Snapshot
 from ir_vis_fusion.node.snapshot_files import Picture
@@ -93,6 +95,7 @@ class FusionNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._camera_info: CameraInfoOutput | None = None
         self._telemetry: FfcTelemetry | None = None
+        self._geometry: GeometryInputs | None = None
         self._state = 'unconfigured'
         self._reporter = StatusReporter(self, self._take_snapshot)
         self.add_on_set_parameters_callback(self._change_parameters)
@@ -134,6 +137,8 @@ class FusionNode(LifecycleNode):
         self._camera_info = CameraInfoOutput(self, image_topic(self, Role.VISIBLE))
         self._outputs.add(self._camera_info)
         self._outputs.add(ThermalOutputs(self))
+        if self.settings.points != 'off':
+            self._outputs.add(PointsOutput(self, self.settings.points, self._predictor))
         self._state = 'inactive'
         self.get_logger().info(f'{self.settings.model} runs on {first.device}')
         if first.guidance_note:
@@ -146,6 +151,7 @@ class FusionNode(LifecycleNode):
         sync = self.settings.sync
         ladder = Ladder(self.settings.ladder, hold=sync.mode == 'hold_thermal')
         self._pairing = Pairing(sync, ladder)
+        self._geometry = GeometryInputs(self, self.settings, self._predictor.set_rig)
         self._pipeline = Pipeline(
             self,
             self._predictor,
@@ -153,6 +159,7 @@ class FusionNode(LifecycleNode):
             ladder,
             Freshness(self.settings.max_age_ms, sync.jump_back_ms),
             lambda: self._frame_settings,
+            self._geometry.depth_at,
         )
         self._reporter.start_anew()
         self._inputs = [ImageInput(self, role, self.settings, self._receive) for role in Role]
@@ -191,6 +198,9 @@ class FusionNode(LifecycleNode):
         if self._telemetry is not None:
             self._telemetry.close()
             self._telemetry = None
+        if self._geometry is not None:
+            self._geometry.close()
+            self._geometry = None
         if self._outputs is not None:
             self._outputs.deactivate()
         if self._pipeline is not None:

@@ -124,6 +124,12 @@ class NodeSettings(FrameSettings, PredictorSettings):
     visible_transport: str = setting(
         'raw', 'the same for visible/image_raw', choices=('raw', 'compressed')
     )
+    points: str = setting(
+        'off',
+        'publish fused/points: depth: by depth/image_raw (registered to the visible camera) and '
+        'its camera_info; cloud: by depth/points, an organised cloud of the visible pixels',
+        choices=('off', 'depth', 'cloud'),
+    )
     qos: QosSettings = group(QosSettings)
     autostart: bool = setting(
         True, 'configure and activate at start; false: wait for a lifecycle manager'

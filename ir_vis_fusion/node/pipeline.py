@@ -14,6 +14,7 @@ from ir_vis_fusion.node.snapshot_files import Picture
 from ir_vis_fusion.node.statistics import FrameStatistics
 from ir_vis_fusion.types import Frame, FramePair, FusedFrame, Mode, Role, ThermalState
 from ir_vis_fusion.worker import Worker
+import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -41,6 +42,8 @@ class Pipeline:
         Says what may be published.
     frame_settings
         Returns what is in force now; asked once a frame.
+    depth_at
+        Returns the depth image in the visible view that belongs to a stamp, None without one.
 
     """
 
@@ -52,6 +55,7 @@ class Pipeline:
         ladder: Ladder,
         freshness: Freshness,
         frame_settings: Callable[[], FrameSettings],
+        depth_at: Callable[[int], np.ndarray | None],
     ) -> None:
         self.statistics = FrameStatistics()
         self.last: Picture | None = None
@@ -61,6 +65,7 @@ class Pipeline:
         self._ladder = ladder
         self._freshness = freshness
         self._frame_settings = frame_settings
+        self._depth_at = depth_at
         self._generation = 0
         # Of the last visible image: what is published alone comes in its place.
         self._size: tuple[int, int] | None = None
@@ -93,10 +98,13 @@ class Pipeline:
             if self._is_stale(job):
                 return
             thermal, visible = self._decode(job, Role.THERMAL), self._decode(job, Role.VISIBLE)
-            fused = self._make(job, thermal, visible)
+            frames = None
+            if thermal and visible:
+                depth = self._depth_at(job.stamp_ns)
+                frames = FramePair(thermal, visible, job.offset_ns, depth)
+            fused = self._make(job, thermal, visible, frames)
             if fused is None or not self._may_publish(job):
                 return
-            frames = FramePair(thermal, visible, job.offset_ns) if thermal and visible else None
             self._outputs.publish(fused, frames, self._header(job))
             self.last = Picture(thermal, visible, fused, job.stamp_ns, job.offset_ns)
         except Exception as error:  # noqa: BLE001 - no frame, whatever is in it, may end the node
@@ -122,7 +130,9 @@ class Pipeline:
             self._size, self._frame_id = frame.image.shape[:2], frame.frame_id
         return frame
 
-    def _make(self, job: Job, thermal: Frame | None, visible: Frame | None) -> FusedFrame | None:
+    def _make(
+        self, job: Job, thermal: Frame | None, visible: Frame | None, frames: FramePair | None
+    ) -> FusedFrame | None:
         """Return the best that these two give, None for nothing."""
         if thermal is None and visible is None:
             return None
@@ -134,7 +144,6 @@ class Pipeline:
             return self._thermal_only(thermal) or self._predictor.visible_only(visible)
         settings = self._frame_settings()
         try:
-            frames = FramePair(thermal, visible, job.offset_ns)
             fused = self._predictor.predict(frames, settings, self._outputs.wanted)
         except Exception as error:  # noqa: BLE001 - the visible image needs no network
             self._fail('fusion', error)

@@ -46,6 +46,7 @@ ROS = {
     'sensor_msgs_py',
     'std_msgs',
     'std_srvs',
+    'tf2_msgs',
 }
 OWNERS = {
     'cv2': ('ir_vis_fusion/preprocessing/', 'ir_vis_fusion/calibration/targets.py'),

