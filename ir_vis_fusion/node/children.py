@@ -10,6 +10,7 @@ import sys
 import time
 
 from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.node.transport import own_domain
 
 LOG_LINES = 15
 
@@ -102,7 +103,7 @@ def await_all(
 def _environment() -> dict[str, str]:
     """Keep to this machine and a domain of our own, with large shared memory, unless chosen."""
     own = {
-        'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
+        'ROS_DOMAIN_ID': str(own_domain()),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
     return own | os.environ

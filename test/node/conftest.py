@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ir_vis_fusion.errors import GuidanceError
+from ir_vis_fusion.node.transport import own_domain
 from ir_vis_fusion.types import (
     Frame,
     FramePair,
@@ -25,7 +26,7 @@ import numpy as np
 import pytest
 
 # Set before any context is made: tests of two people on one machine must not hear each other.
-os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+os.environ['ROS_DOMAIN_ID'] = str(own_domain())
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 MS = 1_000_000

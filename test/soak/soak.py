@@ -24,7 +24,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.node.children import Child
-from ir_vis_fusion.node.transport import make_room_for_images
+from ir_vis_fusion.node.transport import make_room_for_images, own_domain
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
@@ -189,7 +189,7 @@ def main() -> int:
     parser.add_argument('--param', action='append', default=[], help='NAME:=VALUE of the node')
     options = parser.parse_args()
     own = {
-        'ROS_DOMAIN_ID': str(101 + os.getpid() % 100),
+        'ROS_DOMAIN_ID': str(own_domain()),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
     os.environ.update(own | os.environ)
