@@ -19,7 +19,8 @@ def samples(
         Sample(
             at_s=float(second),
             matched=30 * second,
-            published_fused=published(second),
+            published=published(second),
+            published_fused=29 * second,
             dropped_busy=0,
             failed=0,
             received=published(second),
