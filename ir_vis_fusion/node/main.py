@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 
-from ir_vis_fusion.node.transport import make_room_for_images
+from ir_vis_fusion.node.transport import prepare_transport
 from ir_vis_fusion.runtime import prepare_process
 
 _CANNOT_IMPORT = """\
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; return the exit code."""
     signals = _catch_signals()
     prepare_process()
-    make_room_for_images()
+    prepare_transport()
     try:
         # Not before signals are caught: importing torch takes seconds.
         from ir_vis_fusion.node import spinning

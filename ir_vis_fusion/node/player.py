@@ -24,7 +24,7 @@ from ir_vis_fusion.evaluation.cdr import CAMERA_INFO, header_stamp, NANOSECONDS,
 from ir_vis_fusion.evaluation.topics import guess_topics
 from ir_vis_fusion.node.player_options import add_player_options
 from ir_vis_fusion.node.stopping import StopFlag
-from ir_vis_fusion.node.transport import make_room_for_images
+from ir_vis_fusion.node.transport import prepare_transport
 import rclpy
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, ros_arguments: list[str]) -> int:
     """Play a bag as the options say; returns the exit code."""
     stop = StopFlag().set_by_signals()
-    make_room_for_images()
+    prepare_transport()
     rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         with BagReader(options.bag) as bag:

@@ -22,7 +22,7 @@ from ir_vis_fusion.evaluation.bags import BagWriter
 from ir_vis_fusion.evaluation.cdr import CAMERA_INFO, COMPRESSED_IMAGE, header_stamp, IMAGE
 from ir_vis_fusion.evaluation.statistics import percentiles
 from ir_vis_fusion.node.stopping import StopFlag
-from ir_vis_fusion.node.transport import make_room_for_images
+from ir_vis_fusion.node.transport import prepare_transport
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv if arguments is None else ['recorder', *arguments]
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     stop = StopFlag().set_by_signals()
-    make_room_for_images()
+    prepare_transport()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         recorder = Recorder(options.topic, options.status)

@@ -6,34 +6,50 @@ is full and sent again on request, which costs a VGA stream at 30 Hz on two core
 median, now and then a second, and some of the images. Another middleware ignores all this.
 """
 
-import functools
+import contextlib
 import os
 from pathlib import Path
 import re
+import time
 
 PROFILE = Path(__file__).with_name('fastdds.xml')
 # The name of the variable before and since Fast DDS 3 (Kilted).
 _VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 _SHARED_MEMORY = Path('/dev/shm')
-# RTPS 2.5, section 9.6.1: where a domain's ports begin. From 102 on Linux gives them to others.
-_PORT_BASE, _PORT_GAIN, _DOMAINS = 7400, 250, 101
+_PORT = re.compile(r'fast(rtps|dds)_port\d+')
+_MADE = 2
+_PATIENCE_S = 10.0
 
 
-def make_room_for_images() -> None:
+def prepare_transport() -> None:
     """Let this process use the profile, unless the user has chosen another; before rclpy.init."""
     if not any(name in os.environ for name in (*_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')):
         os.environ |= dict.fromkeys(_VARIABLES, str(PROFILE))
+    remove_half_made_ports()
 
 
-@functools.cache
+def remove_half_made_ports() -> list[str]:
+    """
+    Remove what processes left that were killed while they made a port; return the file names.
+
+    Every process of every domain that comes to such a port waits in ``rclpy.create_node`` for
+    ever: a port is opened by ``boost::interprocess``, whose segments begin with a word that is 2
+    when they are made, and which waits for that without a limit. Making one takes microseconds.
+    """
+    removed = []
+    for file in _SHARED_MEMORY.glob('fast*_port*'):
+        # Another process may remove it meanwhile, or it is another user's.
+        with contextlib.suppress(OSError):
+            if not _PORT.fullmatch(file.name):
+                continue
+            with file.open('rb') as segment:
+                state = int.from_bytes(segment.read(4), 'little')
+            if state < _MADE and time.time() - file.stat().st_mtime > _PATIENCE_S:
+                file.unlink()
+                removed.append(file.name)
+    return removed
+
+
 def own_domain() -> int:
-    """
-    Return a ROS domain, 1 to 101, that nobody on this machine uses; the same at every call.
-
-    Nor has anybody left it in disorder: a process that is killed while it makes its port in
-    shared memory leaves it half made, and Fast DDS waits for ever for the other half.
-    """
-    ports = (re.search(r'port(\d+)', file.name) for file in _SHARED_MEMORY.glob('*port*'))
-    taken = {(int(port[1]) - _PORT_BASE) // _PORT_GAIN for port in ports if port}
-    domains = [1 + (os.getpid() + step) % _DOMAINS for step in range(_DOMAINS)]
-    return next((domain for domain in domains if domain not in taken), domains[0])
+    """Return the ROS domain, 1 to 100, in which this process and its children are by themselves."""
+    return 1 + os.getpid() % 100

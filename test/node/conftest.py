@@ -132,6 +132,8 @@ class Rig:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
 
+        # A test that was killed before would let this one wait for ever.
+        remove_half_made_ports()
         self.context = rclpy.Context()
         self.context.init(args=[])
         self.executor = SingleThreadedExecutor(context=self.context)

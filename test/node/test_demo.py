@@ -11,7 +11,7 @@ from ir_vis_fusion.evaluation.bags import BagReader, BagWriter
 from ir_vis_fusion.evaluation.videos import VideoReader, VideoWriter
 from ir_vis_fusion.node.children import await_all
 from ir_vis_fusion.node.demo import DemoSource, prepare, run_demo, summary
-from ir_vis_fusion.node.transport import make_room_for_images
+from ir_vis_fusion.node.transport import prepare_transport
 from ir_vis_fusion.preprocessing.encodings import encode_png, read_image, write_image
 from ir_vis_fusion.types import CompressedImage, RawImage, Role
 import numpy as np
@@ -105,16 +105,16 @@ def test_room_for_images_is_made_unless_the_user_has_chosen(monkeypatch):
     for name in (*variables, 'FASTDDS_BUILTIN_TRANSPORTS'):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
-    make_room_for_images()
+    prepare_transport()
     assert not set(variables) & set(os.environ)
     monkeypatch.delenv('FASTDDS_BUILTIN_TRANSPORTS')
     for name in variables:
         monkeypatch.setenv(name, 'mine')
-    make_room_for_images()
+    prepare_transport()
     assert {os.environ[name] for name in variables} == {'mine'}
     for name in variables:
         monkeypatch.delenv(name)
-    make_room_for_images()
+    prepare_transport()
     profile = ElementTree.parse(os.environ[variables[0]])
     assert os.environ[variables[1]] == os.environ[variables[0]]
     assert [int(item.text) for item in profile.iter() if item.tag.endswith('segment_size')] == [

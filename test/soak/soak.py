@@ -25,7 +25,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.node.children import Child
-from ir_vis_fusion.node.transport import make_room_for_images, own_domain
+from ir_vis_fusion.node.transport import prepare_transport, own_domain
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
@@ -197,7 +197,7 @@ def main() -> int:
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
     os.environ.update(own | os.environ)
-    make_room_for_images()
+    prepare_transport()
     rclpy.init()
     try:
         return soak(options.out, 60 * options.minutes, options.param)
