@@ -51,5 +51,5 @@ def remove_half_made_ports() -> list[str]:
 
 
 def own_domain() -> int:
-    """Return the ROS domain, 1 to 100, in which this process and its children are by themselves."""
+    """Return a ROS domain, 1 to 100, for this process and its children alone."""
     return 1 + os.getpid() % 100

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ir_vis_fusion.errors import GuidanceError
-from ir_vis_fusion.node.transport import own_domain
+from ir_vis_fusion.node.transport import own_domain, remove_half_made_ports
 from ir_vis_fusion.types import (
     Frame,
     FramePair,

@@ -25,7 +25,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 from ir_vis_fusion.evaluation.scene import write_sample_bag
 from ir_vis_fusion.node.children import Child
-from ir_vis_fusion.node.transport import prepare_transport, own_domain
+from ir_vis_fusion.node.transport import own_domain, prepare_transport
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
