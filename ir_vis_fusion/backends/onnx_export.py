@@ -23,7 +23,6 @@ import torch
 from torch import nn
 
 OPSET = 20
-PRECISIONS = ('fp32', 'fp16')
 # Of no factor of a network a multiple: what happens at the border must be in the file.
 _HEIGHT, _WIDTH = 101, 131
 
