@@ -122,6 +122,7 @@ def metadata(device: torch.device) -> dict[str, Any]:
         # As every program of this package does; see runtime.py.
         'allocator': 'glibc, mmap threshold 32 MiB, trim threshold 512 MiB (prepare_process)',
         'omp_wait_policy': os.environ.get('OMP_WAIT_POLICY'),
+        'gomp_spincount': os.environ.get('GOMP_SPINCOUNT'),
     }
 
 
