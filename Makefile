@@ -44,7 +44,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/ivf demo --out demo $(DEMO_FLAGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python test/support/run_tests.py $(PYTEST_FLAGS)
 
 # The node is measured at the first size.
 bench: $(VENV)/.installed-test

@@ -33,7 +33,7 @@ onnx = ['onnxruntime']
 export = ['onnx', 'onnxscript', *onnx]  # torch's exporter wants the first two
 detect = [*onnx, 'pycocotools']
 train = ['accelerate>=1.0', 'tensorboard', *clip]
-test = ['hypothesis', 'piq', 'pytest', 'scikit-image', 'torchmetrics']
+test = ['hypothesis', 'piq', 'pytest>=9', 'scikit-image', 'torchmetrics']
 
 setup(
     name=package,

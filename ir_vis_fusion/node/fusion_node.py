@@ -127,6 +127,11 @@ class FusionNode(LifecycleNode):
         self._jump_handle.unregister()
         self.destroy_node()
 
+    def destroy_node(self) -> None:
+        """Destroy it now and with it its DDS threads: rclpy forgets the state machine."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     @_reported
     def on_configure(self) -> None:
         """Load the network and offer the output."""
@@ -192,15 +197,10 @@ class FusionNode(LifecycleNode):
     on_error = on_cleanup
 
     def _unsubscribe(self) -> None:
-        for camera in self._inputs:
-            camera.close()
-        self._inputs = []
-        if self._telemetry is not None:
-            self._telemetry.close()
-            self._telemetry = None
-        if self._geometry is not None:
-            self._geometry.close()
-            self._geometry = None
+        for part in (*self._inputs, self._telemetry, self._geometry):
+            if part is not None:
+                part.close()
+        self._inputs, self._telemetry, self._geometry = [], None, None
         if self._outputs is not None:
             self._outputs.deactivate()
         if self._pipeline is not None:

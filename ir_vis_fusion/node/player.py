@@ -7,7 +7,7 @@ if the cameras ran now, so that latency can be measured and nodes without simula
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
 from dataclasses import dataclass
 import importlib
@@ -36,8 +36,8 @@ from rosgraph_msgs.msg import Clock
 # subscriber that is away for a third of a second.
 DEPTH = 10
 READ_AHEAD = 12
-ACKNOWLEDGE_S = 5
-# From the first side's seeing of a match to the other's.
+ACKNOWLEDGE_S = 10
+# For subscribers of what is not waited for, and from one side's seeing of a match to the other's.
 MATCH_NS = 300_000_000
 # As `ros2 bag play --clock 100`.
 TICK_NS = 10_000_000
@@ -108,7 +108,7 @@ def play(bag: BagReader, options: argparse.Namespace, stop: StopFlag) -> dict:
         'topics': {name: topic for topic, name in names.items()},
         'stamp_shift_ns': 0 if options.clock else origin_ns - bag.start_ns - lag_ns,
         'latest_ms': round(latest_ns / 1e6, 2),
-        'acknowledged': _acknowledged(images),
+        'acknowledged': _acknowledged(publishers.values()),
     }
 
 
@@ -215,6 +215,9 @@ def _send(
         latest_ns = max(latest_ns, -ahead_ns)
         if ticker:
             ticker.tick(item, 0)
+        if counts[item.topic] == DEPTH:
+            # What is kept is full, and a subscriber that was slow to see us lacks all of it yet.
+            _acknowledged([publishers[item.topic]])
         publishers[item.topic].publish(item.data)
         counts[item.topic] += 1
     return counts, latest_ns
@@ -233,8 +236,8 @@ def _await_subscribers(publishers: list[Publisher], wait_s: float, stop: StopFla
             return
 
 
-def _acknowledged(publishers: list[Publisher]) -> bool:
-    """Wait until the subscribers have what was sent; leaving at once would lose the last."""
+def _acknowledged(publishers: Iterable[Publisher]) -> bool:
+    """Wait until the subscribers have what was sent: leaving at once would lose the last."""
     timeout = Duration(seconds=ACKNOWLEDGE_S)
     return all(publisher.wait_for_all_acked(timeout) for publisher in publishers)
 

@@ -29,8 +29,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-DEPTH = 10
-WAITING = 64
+# Messages of a topic before they are taken, and of all topics before they are written.
+DEPTH = WAITING = 64
 MATCHED = 'matched'
 
 
@@ -40,14 +40,15 @@ class Recorder(Node):
     def __init__(self, topics: list[str], status: str) -> None:
         super().__init__('recorder')
         self.arrived: queue.Queue[tuple[str, str, int, bytes] | None] = queue.Queue(WAITING)
-        self.latencies_ns: dict[str, list[int]] = {}
-        self.dropped = 0
+        kinds = {name: kind for name, _, kind in (topic.partition(':') for topic in topics)}
+        self.latencies_ns: dict[str, list[int]] = {name: [] for name in kinds}
+        self.heard = self.dropped = 0
         self.last_arrival_s: float | None = None
         self.status: dict[str, str] = {}
         self.names = []
-        for topic in topics:
-            name, _, msgtype = topic.partition(':')
-            self._add(name, msgtype or _type_by_name(name))
+        # Infos first: a player waits until its images are subscribed, and then sends both.
+        for name in sorted(kinds, key=lambda name: not name.endswith('camera_info')):
+            self._add(name, kinds[name] or _type_by_name(name))
         self.create_subscription(DiagnosticStatus, status, self._keep_status, DEPTH)
 
     def matched(self) -> bool:
@@ -59,10 +60,11 @@ class Recorder(Node):
         message_class = getattr(importlib.import_module(f'{package}.msg'), kind)
         resolved = self.resolve_topic_name(name)
         self.names.append(resolved)
-        latencies_ns = self.latencies_ns[name] = []
+        latencies_ns = self.latencies_ns[name]
 
         def arrive(data: bytes) -> None:
             now_ns = self.get_clock().now().nanoseconds
+            self.heard += 1
             latencies_ns.append(now_ns - header_stamp(data))
             self.last_arrival_s = time.monotonic()
             try:
@@ -73,6 +75,7 @@ class Recorder(Node):
         self.create_subscription(message_class, name, arrive, DEPTH, raw=True)
 
     def _keep_status(self, message: DiagnosticStatus) -> None:
+        self.heard += 1
         self.status = {item.key: item.value for item in message.values}
         received = sum(map(len, self.latencies_ns.values()))
         print(f'{received} received', flush=True)  # noqa: T201
@@ -80,7 +83,7 @@ class Recorder(Node):
 
 def main(arguments: list[str] | None = None) -> int:
     """
-    Record until SIGINT, SIGTERM or silence.
+    Record until SIGINT, SIGTERM or silence; what has come until then is recorded.
 
     Prints ``matched`` once all topics are offered, ``N received`` with each status of the node,
     and at the end a summary as one line of JSON.
@@ -137,21 +140,35 @@ def _record(
 
     writer = threading.Thread(target=write)
     writer.start()
-    executor = SingleThreadedExecutor()
-    executor.add_node(recorder)
-    matched = False
     with contextlib.suppress(ExternalShutdownException):
-        while not stop and not _silent(recorder, idle_timeout_s):
-            executor.spin_once(timeout_sec=0.05)
-            if not matched and recorder.matched():
-                matched = True
-                print(MATCHED, flush=True)  # noqa: T201
+        _spin(recorder, idle_timeout_s, stop)
     while writer.is_alive():
         with contextlib.suppress(queue.Full):
             recorder.arrived.put(None, timeout=0.1)
             writer.join()
     if faults:
         raise EvaluationError(f'{str(bag.path)!r}: cannot be written: {faults[0]}')
+
+
+def _spin(recorder: Recorder, idle_timeout_s: float | None, stop: StopFlag) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+
+    def hear() -> bool:
+        before = recorder.heard
+        executor.spin_once(timeout_sec=0.05)
+        return recorder.heard > before
+
+    matched = False
+    # Who was not given the processor for long has messages that wait, and no silence.
+    while not stop and (hear() or not _silent(recorder, idle_timeout_s)):
+        if not matched and recorder.matched():
+            matched = True
+            print(MATCHED, flush=True)  # noqa: T201
+    # The most that can wait, of the topics and the status.
+    for _ in range(DEPTH * (len(recorder.names) + 1)):
+        if not hear():
+            break
 
 
 def _silent(recorder: Recorder, idle_timeout_s: float | None) -> bool:

@@ -20,10 +20,10 @@ def test_it_ends_when_the_node_has_become_active_and_not_before(rig):
     node.trigger_configure()
     # Inactive: the node answers, and the time runs out all the same.
     early = start('/fusion_node', '--timeout-s', '1.5')
-    rig.spin_until(lambda: early.poll() is not None, timeout_s=20.0)
+    rig.spin_until(lambda: early.poll() is not None)
     assert early.returncode == 1
     assert '/fusion_node is not active after 1.5 s' in early.stderr.read()
     node.trigger_activate()
     waiting = start('/fusion_node')
-    rig.spin_until(lambda: waiting.poll() is not None, timeout_s=20.0)
+    rig.spin_until(lambda: waiting.poll() is not None)
     assert waiting.returncode == 0

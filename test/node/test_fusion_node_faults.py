@@ -123,7 +123,7 @@ def test_a_slow_predictor_gets_the_newest_pair_and_the_drops_are_told(rig: Any) 
     rig.start()
     go_on = threading.Event()
     predict = rig.predictor.predict
-    rig.predictor.predict = lambda *arguments: go_on.wait(10) and predict(*arguments)
+    rig.predictor.predict = lambda *arguments: go_on.wait(60) and predict(*arguments)
 
     rig.spin_until(lambda: rig.told('slower than the cameras'), rig.publish_pair)
     rig.spin_until(lambda: int(rig.value('dropped_busy')) >= 3, rig.publish_pair)

@@ -51,7 +51,7 @@ def test_without_thermal_the_visible_images_flow_and_fusing_comes_back(
     told = stamps(rig, helpers)
     assert told == sorted(set(told))
     assert int(rig.value('published_visible_only')) > 0
-    assert rig.statuses[-1].message == 'fusing'
+    rig.spin_until(lambda: rig.statuses[-1].message == 'fusing', rig.publish_pair)
 
 
 def test_without_visible_the_thermal_images_flow_in_its_size_and_frame(

@@ -24,7 +24,7 @@ def test_the_model_changes_between_two_frames_and_none_is_lost(
 
     class Slow(helpers.FakePredictor):
         def warm_up(self, height: int, width: int) -> None:
-            assert self.settings.model == 'student' or go_on.wait(10)
+            assert self.settings.model == 'student' or go_on.wait(60)
             super().warm_up(height, width)
 
     rig.start(predictor=Slow)

@@ -165,7 +165,7 @@ def test_no_pair_from_before_a_reset_is_fused_after_it(rig: Any) -> None:
     client = rig.tester.create_client(Trigger, 'fusion_node/reset')
     rig.spin_until(client.service_is_ready)
     go_on, predict = threading.Event(), rig.predictor.predict
-    rig.predictor.predict = lambda *arguments: go_on.wait(10) and predict(*arguments)
+    rig.predictor.predict = lambda *arguments: go_on.wait(60) and predict(*arguments)
     # The first pair is under way, another one waits in the mailbox.
     rig.spin_until(lambda: int(rig.value('dropped_busy')) >= 1, rig.publish_pair)
     rig.stamp_ns += 33_000_000

@@ -162,13 +162,13 @@ def test_the_node_runs_fuses_and_ends_cleanly_when_launched(rig: Any, weights: P
             Role.THERMAL: rig.tester.create_publisher(Image, '/robot/thermal/image_raw', 10),
             Role.VISIBLE: rig.tester.create_publisher(Image, '/cam/image_raw', 10),
         }
-        rig.spin_until(lambda: rig.fused, rig.publish_pair, timeout_s=30.0)
+        rig.spin_until(lambda: rig.fused, rig.publish_pair)
         client = rig.tester.create_client(GetParameters, '/robot/fusion_node/get_parameters')
         answer = client.call_async(GetParameters.Request(names=['model', 'qos.depth']))
         rig.spin_until(answer.done)
     finally:
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
 
     assert (rig.fused[0].height, rig.fused[0].width) == (24, 32)
     model, depth = answer.result().values
@@ -293,6 +293,6 @@ def start(name: str, *arguments: str) -> subprocess.Popen:
 def output_of(process: subprocess.Popen) -> str:
     """Return what a process has said when it has ended by itself."""
     try:
-        return process.communicate(timeout=60)[0]
+        return process.communicate(timeout=120)[0]
     finally:
         process.kill()

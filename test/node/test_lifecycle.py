@@ -1,5 +1,10 @@
 """Configure, activate and back: weights are kept while inactive and freed by a clean-up."""
 
+import gc
+import os
+from pathlib import Path
+import time
+from types import SimpleNamespace
 from typing import Any
 
 from ir_vis_fusion.errors import CheckpointError
@@ -139,3 +144,31 @@ def test_a_node_that_was_never_configured_shuts_down_and_goes_on_telling_its_sta
     rig.listen()
 
     rig.spin_until_status('finalized')
+
+
+@pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='threads are counted in /proc')
+def test_what_is_closed_leaves_no_threads_to_the_collector(helpers: SimpleNamespace) -> None:
+    def fuse() -> int:
+        rig = helpers.Rig()
+        rig.start()
+        rig.fuse_a_pair()
+        during = threads()
+        rig.close()
+        return during
+
+    def threads() -> int:
+        return len(os.listdir('/proc/self/task'))
+
+    # What the middleware starts once stays.
+    fuse()
+    before = threads()
+    gc.disable()
+    try:
+        assert fuse() > before
+        deadline = time.monotonic() + 60
+        # Threads that were waited for may be listed a moment longer.
+        while threads() > before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert threads() <= before
+    finally:
+        gc.enable()

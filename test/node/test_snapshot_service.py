@@ -54,7 +54,7 @@ def test_frames_flow_while_a_snapshot_is_written(
     rig.fuse_a_pair()
     go_on, encode = threading.Event(), snapshot_files.encode_png
     monkeypatch.setattr(
-        snapshot_files, 'encode_png', lambda image: go_on.wait(10) and encode(image)
+        snapshot_files, 'encode_png', lambda image: go_on.wait(60) and encode(image)
     )
 
     first = ask(rig)

@@ -39,7 +39,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen]:
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        assert loaded.wait(60), process.lines
+        assert loaded.wait(120), process.lines
         yield process
     finally:
         process.kill()

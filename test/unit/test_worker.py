@@ -7,7 +7,7 @@ import threading
 from ir_vis_fusion.worker import Worker
 import pytest
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 def test_every_item_is_handled_when_there_is_time() -> None:

@@ -180,7 +180,7 @@ def test_slider_cases_and_sorting_work_in_a_browser(written: Path, tmp_path: Pat
         [*command, '--enable-logging=stderr', visited.as_uri()],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     seen = re.search(r'data-seen="([^"]*)"', result.stdout)

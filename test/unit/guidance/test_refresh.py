@@ -8,7 +8,7 @@ from ir_vis_fusion.guidance.refresh import Refresher, Sight
 import pytest
 import torch
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 class Eye:

@@ -21,7 +21,7 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 CONFIGS = {
     'mgfusion': {
         'channels': 4,
