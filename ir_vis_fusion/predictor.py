@@ -181,7 +181,8 @@ class FusionPredictor:
         """
         encoding = pair.visible.encoding
         self._transfer.announce(pair.visible.image)
-        thermal = self._front_end.look(pair.thermal, frame_settings.thermal.window_c)
+        window_c = frame_settings.thermal.window_c
+        thermal = self._front_end.look(pair.thermal, window_c, self._thermal_type(pair))
         self.lap('normalise')
         visible = self._transfer.upload(pair.visible.image)
         self.lap('upload')
@@ -196,25 +197,16 @@ class FusionPredictor:
         image = self._download(fused, encoding)
         self.lap('download')
         place, pictures = Place(tuple(visible.shape[:2]), view), Pictures(visible, fused, encoding)
-        products = make_side_products(
-            wanted, thermal, place, self._front_end, frame_settings.hot_mask, pictures
-        )
-        return FusedFrame(
-            image=image,
-            encoding=self._encoding,
-            stamp_ns=pair.visible.stamp_ns,
-            frame_id=pair.visible.frame_id,
-            offset_ns=pair.offset_ns,
-            thermal_state=thermal.state,
-            mode=mode,
-            **products,
-        )
+        hot = frame_settings.hot_mask
+        products = make_side_products(wanted, thermal, place, self._front_end, hot, pictures)
+        origin = (pair.visible.stamp_ns, pair.visible.frame_id, pair.offset_ns)
+        return FusedFrame(image, self._encoding, *origin, thermal.state, mode, **products)
 
     def visible_only(self, frame: Frame) -> FusedFrame:
         """Return the visible image as it is; the device, whatever it is in, is not needed."""
         image = frame.image if frame.encoding is self._encoding else frame.image[..., ::-1]
-        live, mode = ThermalState.LIVE, Mode.VISIBLE_ONLY
-        return FusedFrame(image, self._encoding, frame.stamp_ns, frame.frame_id, 0, live, mode)
+        facts = (frame.stamp_ns, frame.frame_id, 0, ThermalState.LIVE, Mode.VISIBLE_ONLY)
+        return FusedFrame(image, self._encoding, *facts)
 
     @torch.inference_mode()
     def thermal_only(
@@ -227,15 +219,20 @@ class FusionPredictor:
     ) -> FusedFrame:
         """Return the thermal image in grey, normalised, in the visible view of that size."""
         thermal = self._front_end.look(frame, frame_settings.thermal.window_c)
-        state, mode = thermal.state, Mode.THERMAL_ONLY
         sizes = (thermal.size, (width, height))
         view = self._registration.view(*sizes, frame_settings.registration.distance_m)
         ir = register(thermal.ir, (height, width), view)
         image = to_type(ir, torch.uint8)[..., None].expand(-1, -1, 3).cpu().numpy()
         place, hot = Place((height, width), view), frame_settings.hot_mask
         products = make_side_products(wanted, thermal, place, self._front_end, hot)
-        facts = (frame.stamp_ns, frame.frame_id, 0, state, mode)
+        facts = (frame.stamp_ns, frame.frame_id, 0, thermal.state, Mode.THERMAL_ONLY)
         return FusedFrame(image, self._encoding, *facts, **products)
+
+    def _thermal_type(self, pair: FramePair) -> torch.dtype:
+        """Return what the network takes; what is to be resampled first is not rounded before."""
+        fits = pair.thermal.image.shape == pair.visible.image.shape[:2]
+        fits = fits and self.settings.registration.mode == 'none'
+        return self._backend.images if fits else torch.float32
 
     def _view(
         self, pair: FramePair, thermal: ThermalImage, settings: FrameSettings
@@ -258,7 +255,8 @@ class FusionPredictor:
         """Run the network on what it takes and give its result the visible colours."""
         features = ()
         if self._guide is not None:
-            features = self._guide.features(visible, encoding, ir, settings.prompt)
+            scene = visible, encoding, to_type(ir, torch.float32)
+            features = self._guide.features(*scene, settings.prompt)
             self.lap('guidance')
         ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
@@ -268,7 +266,7 @@ class FusionPredictor:
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
-        mask = None if view is None else view.mask
+        mask = view and view.mask
         if mask is not None or settings.strength < 1.0:
             share = settings.strength if mask is None else mask * settings.strength
             fused = blend(vis, fused, share)

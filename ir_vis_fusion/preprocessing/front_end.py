@@ -22,8 +22,9 @@ class ThermalImage:
     """
     One thermal image behind the front end, in its own view and size.
 
-    ``ir`` is (H, W) float32 in [0, 1]; ``usable`` says whether it may be fused, by state and
-    policy; ``raw`` are the camera's numbers, (H, W) uint8, uint16 or float32.
+    ``ir`` is (H, W) float32 in [0, 1], or uint8; not to be changed, for it may be the camera's own
+    memory. ``usable`` says whether it may be fused, by state and policy; ``raw`` are the camera's
+    numbers, (H, W) uint8, uint16 or float32.
     """
 
     ir: torch.Tensor
@@ -74,9 +75,16 @@ class ThermalFrontEnd:
         """Take what the camera's telemetry says of a calibration; from any thread."""
         self._ffc.tell(calibrating)
 
-    def look(self, frame: Frame, window_c: tuple[float, float] | None = None) -> ThermalImage:
+    def look(
+        self,
+        frame: Frame,
+        window_c: tuple[float, float] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> ThermalImage:
         """
         Take the next frame; ``window_c`` is a fixed range [°C].
+
+        ``dtype`` is the type of the normalised image: float32, or uint8 on the CPU.
 
         Raises
         ------
@@ -89,11 +97,11 @@ class ThermalFrontEnd:
         state = self._ffc.update(frame)
         raw = self._upload(frame.image)
         live = state is ThermalState.LIVE
-        ir = self._normalizer.normalize(raw, frame.stamp_ns, not live, window_c)
+        ir = self._normalizer.normalize(raw, frame.stamp_ns, not live, window_c, dtype)
         if self._settings.ffc_policy != 'hold':
             return ThermalImage(ir, raw, state, live)
         if live:
-            # A copy, for a network may work in the memory of its input.
+            # A copy, for the sender may use its memory again.
             self._live = ir.clone(), frame.stamp_ns
             return ThermalImage(ir, raw, state, True)
         held = self._held(frame.stamp_ns)

@@ -26,9 +26,7 @@ def to_type(image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if dtype == torch.float32:
         return image.to(torch.float32).mul_(1 / 255)
     if image.device.type == 'cpu':
-        rows = image.reshape(-1, image.shape[-1])
-        levels = cv2.addWeighted(rows.numpy(), 255.0, rows.numpy(), 0.0, 0.0, dtype=cv2.CV_8U)
-        return torch.from_numpy(levels).view(image.shape)
+        return round_scaled(image.reshape(-1, image.shape[-1]), 255.0, 0.0).view(image.shape)
     # The half makes the cut to uint8 round to nearest.
     return (image * 255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
@@ -43,6 +41,12 @@ def blend(first: torch.Tensor, second: torch.Tensor, share: float | torch.Tensor
         return torch.lerp(first, second, share)
     mixed = torch.lerp(first.to(torch.float32), second.to(torch.float32), share)
     return mixed.add_(0.5).to(torch.uint8)
+
+
+def round_scaled(image: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
+    """Return factor image + offset as bytes, for (H, W) float32 on the CPU, as round_sum does."""
+    pixels = image.numpy()
+    return torch.from_numpy(cv2.addWeighted(pixels, factor, pixels, 0.0, offset, dtype=cv2.CV_8U))
 
 
 def round_sum(

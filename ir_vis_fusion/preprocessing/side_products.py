@@ -6,6 +6,7 @@ import math
 
 from ir_vis_fusion.config import HotMaskSettings
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
+from ir_vis_fusion.preprocessing.levels import to_type
 from ir_vis_fusion.preprocessing.units import Units, ZERO_C
 from ir_vis_fusion.preprocessing.view import register, View
 from ir_vis_fusion.types import PixelEncoding, SideProduct, ThermalState
@@ -66,7 +67,8 @@ def make_side_products(
             threshold = hot_threshold(measured, units, settings, least_span)
             products['hot_mask'] = hot_mask(registered, threshold)
     if SideProduct.SIDE_BY_SIDE in wanted and pictures is not None:
-        products['side_by_side'] = side_by_side(place.register(thermal.ir), pictures)
+        ir = to_type(thermal.ir, torch.float32)
+        products['side_by_side'] = side_by_side(place.register(ir), pictures)
     return {name: product.cpu().numpy() for name, product in products.items()}
 
 

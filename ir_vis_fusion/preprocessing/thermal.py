@@ -13,18 +13,15 @@ import math
 
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.equalization import Equalizer
+from ir_vis_fusion.preprocessing.levels import round_scaled, to_type
+from ir_vis_fusion.preprocessing.thermal_range import Ends, follow, low_and_span, measure
 from ir_vis_fusion.preprocessing.units import Units, UnitsFinder, ZERO_C
 import torch
 
 # A sample of this many pixels gives percentiles that differ from those of all pixels by less
 # than the noise of a frame.
 _SAMPLES = 9000
-_LEVELS = 1 << 16
 MIN_SPAN_8BIT = 32.0
-# Share of the span by which an end of the range may be off: within it the picture stands still,
-# so neither noise nor small things that move shift the grey of all others. On real video this
-# takes away a third to all of the flicker that is left after smoothing.
-_DEAD_BAND = 0.04
 _CENTIKELVIN = Units('centikelvin', 0.01, 0.0, '')
 _CLAHE_TILES = (6, 8)
 
@@ -48,7 +45,7 @@ class ThermalNormalizer:
 
     def reset(self) -> None:
         """Forget the range; the next frame sets it directly. The units stay."""
-        self._range: torch.Tensor | None = None
+        self._range: Ends | None = None
         self._stamp_ns = 0
         if self._equalizer:
             self._equalizer.reset()
@@ -63,7 +60,7 @@ class ThermalNormalizer:
         current, units = self._range, self.units
         if current is None or units is None:
             return None
-        low, high = current.tolist()
+        low, high = map(float, current)
         if math.isnan(low):
             return None
         meaning = self._meaning(units)
@@ -77,11 +74,12 @@ class ThermalNormalizer:
         stamp_ns: int,
         frozen: bool = False,
         window_c: tuple[float, float] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> torch.Tensor:
         """
         Map a thermal image to (H, W) float32 in [0, 1]; pixels that are not finite become 0.
 
-        8-bit images are divided by 255 and leave the state alone, unless ``normalize_8bit``
+        8-bit images are taken as they are and leave the state alone, unless ``normalize_8bit``
         is set. Another type or size than before starts anew. No time passes with a stamp that
         stays or goes back.
 
@@ -96,6 +94,9 @@ class ThermalNormalizer:
             is there, which does not change.
         window_c
             A fixed range [°C] in place of the one that follows, where units are known.
+        dtype
+            uint8, for an image on the CPU: the same as bytes, rounded; that of an 8-bit image may
+            be the image itself.
 
         """
         if self._format != (image.dtype, image.shape):
@@ -105,7 +106,7 @@ class ThermalNormalizer:
             self._format = (image.dtype, image.shape)
         units = self._finder.find(image, is_evidence=not frozen)
         if image.dtype == torch.uint8 and not self._settings.normalize_8bit:
-            return image.to(torch.float32).mul_(1 / 255)
+            return to_type(image, dtype)
         if units.name != self._units_name:
             # A guess that was not the last one: the range was in other numbers.
             self.reset()
@@ -114,12 +115,14 @@ class ThermalNormalizer:
         elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
         if current is None or not frozen:
-            meaning = self._meaning(units)
-            measured = self._measure(levels, self._reach(meaning))
-            current = self._follow(measured, elapsed_s, self._least_span(meaning))
+            measured = self._measure(levels if image.dtype == torch.float32 else image, units)
+            current = measured if current is None else self._follow(measured, elapsed_s, units)
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
-        low, span = self._ends(current, units, window_c)
+        low, span = self._low_and_span(current, units, window_c)
+        if dtype == torch.uint8 and image.dtype != torch.float32 and not self._equalizer:
+            # One pass in place of four.
+            return round_scaled(levels, 255 / span, -255 * low / span)
         result = levels.sub_(low).div_(span)
         if image.dtype == torch.float32:
             result.nan_to_num_(nan=0.0)
@@ -127,7 +130,7 @@ class ThermalNormalizer:
         if self._equalizer:
             share = 0.0 if frozen else _share(elapsed_s, self._settings.decay_s)
             result = self._equalizer.apply(result, share)
-        return result
+        return to_type(result, dtype)
 
     def levels(self, image: torch.Tensor) -> tuple[torch.Tensor, Units]:
         """
@@ -157,53 +160,29 @@ class ThermalNormalizer:
         floats = self._format is not None and self._format[0] == torch.float32
         return _CENTIKELVIN if floats and units.scale is not None else units
 
-    def _measure(self, levels: torch.Tensor, reach: float) -> torch.Tensor:
-        """
-        Return both percentiles (nearest rank) by histogram, (2,); NaN if nothing is finite.
-
-        Neither is farther than ``reach`` from the median.
-        """
+    def _measure(self, levels: torch.Tensor, units: Units) -> Ends:
         step = max(1, math.isqrt(levels.numel() // _SAMPLES))
         # Not from the first row and column on: edges are where sensors have bad ones.
         first = step // 2
-        sample = levels[first::step, first::step].flatten()
-        there = sample.isfinite()
-        places = sample.add(0.5).nan_to_num_(nan=0.0).clamp_(0, _LEVELS - 1).to(torch.int64)
-        counts = torch.zeros(_LEVELS, device=levels.device)
-        counts = counts.scatter_add_(0, places, there.to(torch.float32)).cumsum_(0)
-        last = counts[-1] - 1
-        percentiles = (self._settings.low_percentile, self._settings.high_percentile, 50.0)
-        ranks = torch.stack([last * (percent / 100) for percent in percentiles])
-        found = torch.searchsorted(counts, ranks.round_().add_(1)).to(torch.float32)
-        median = found[2]
-        ends = found[:2].clamp(median - reach, median + reach)
-        return ends.masked_fill_(last < 0, math.nan)
+        percentiles = self._settings.low_percentile, self._settings.high_percentile
+        return measure(
+            levels[first::step, first::step], percentiles, self._reach(self._meaning(units))
+        )
 
-    def _follow(self, measured: torch.Tensor, elapsed_s: float, least: float) -> torch.Tensor:
-        """Move the range to the dead band about the measured one by the time that has passed."""
-        if self._range is None:
-            return measured
+    def _follow(self, measured: Ends, elapsed_s: float, units: Units) -> Ends:
         attack = _share(elapsed_s, self._settings.attack_s)
         decay = _share(elapsed_s, self._settings.decay_s)
-        change = measured - self._range
-        band = (measured[1] - measured[0]).clamp(min=least) * _DEAD_BAND
-        change -= change.clamp(-band, band)
-        widens = torch.stack([change[0] < 0, change[1] > 0])
-        followed = self._range + change * torch.where(widens, attack, decay)
-        # NaN where one of the two has no finite pixels: the other one stands then.
-        followed = torch.where(measured.isnan(), self._range, followed)
-        return torch.where(self._range.isnan(), measured, followed)
+        return follow(self._range, measured, self._least_span(self._meaning(units)), attack, decay)
 
-    def _ends(
-        self, current: torch.Tensor, units: Units, window_c: tuple[float, float] | None
+    def _low_and_span(
+        self, current: Ends, units: Units, window_c: tuple[float, float] | None
     ) -> tuple[torch.Tensor | float, torch.Tensor | float]:
-        """Return low end and span: the window's, or widened about the middle to the minimum."""
+        """Return what becomes black and how far from it white is: by the window or the range."""
         meaning = self._meaning(units)
         if window_c and meaning.scale is not None:
             low, high = (meaning.value(end + ZERO_C) for end in window_c)
             return low, high - low
-        span = (current[1] - current[0]).clamp(min=self._least_span(meaning))
-        return (current.sum() - span) / 2, span
+        return low_and_span(current, self._least_span(meaning))
 
     def _reach(self, meaning: Units) -> float:
         if meaning.scale is None:

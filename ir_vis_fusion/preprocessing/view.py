@@ -57,7 +57,7 @@ class View:
 
     def warp(self, image: Tensor) -> Tensor:
         """
-        Return a thermal image (h, w) float32 in the visible view, (H, W) float32.
+        Return a thermal image (h, w) in the visible view, (H, W), of its type.
 
         Interpolated bilinearly; outside the thermal view its edge is repeated. ``mask`` (H, W)
         float32 in [0, 1], None where all is seen, says how far to believe it.

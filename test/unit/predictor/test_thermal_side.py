@@ -123,10 +123,10 @@ def test_threshold_and_window_hold_from_the_next_frame() -> None:
     predictor = make(units='centikelvin')
     cold = FrameSettings(hot_mask=HotMaskSettings(threshold_c=50.0))
     assert predictor.predict(make_pair(centikelvin(scene())), cold, ALL).hot_mask.max() == 0
-    window = FrameSettings(thermal=LiveThermalSettings(window_low_c=0.0, window_high_c=80.0))
+    window = FrameSettings(thermal=LiveThermalSettings(window_low_c=0.0, window_high_c=100.0))
     result = predictor.predict(make_pair(centikelvin(scene(1)), 33), window, ALL)
-    # 40 °C in 0 to 80 °C.
-    np.testing.assert_array_equal(result.side_by_side[20, 30], [128, 128, 128])
+    # 40 °C in 0 to 100 °C.
+    np.testing.assert_array_equal(result.side_by_side[20, 30], [102, 102, 102])
 
 
 def displaced(tmp_path: Path, shift: int) -> RegistrationSettings:

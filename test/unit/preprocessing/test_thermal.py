@@ -3,7 +3,9 @@
 import math
 
 from ir_vis_fusion.config import ThermalSettings
+from ir_vis_fusion.preprocessing import thermal
 from ir_vis_fusion.preprocessing.thermal import ThermalNormalizer
+from ir_vis_fusion.preprocessing.thermal_range import measure_on_device
 import numpy as np
 import pytest
 import torch
@@ -214,3 +216,31 @@ def test_a_guess_of_units_that_was_wrong_leaves_no_trace_in_the_range():
     result = normalizer.normalize(celsius, SECOND + 1)
     assert result[1, 1].item() == pytest.approx(0.5, abs=0.01)
     assert (result[:, 0].max(), result[:, -1].min()) == (0, 1)
+
+
+def test_a_device_that_is_no_cpu_gets_the_same_range(monkeypatch):
+    """There the ends of the range are tensors; here tensors of the CPU stand for them."""
+    counted, sorted_ = make(units='counts'), make(units='counts')
+    noisy = torch.from_numpy(np.random.default_rng(0).normal(0, 40, (64, 80)).astype(np.float32))
+    for step, high in enumerate([30000, 31000, 30990, 29400, math.nan, 29500]):
+        image = scene(high=high, dtype=torch.float32) + noisy
+        stamp_ns = SECOND + step * SECOND // 5
+        with monkeypatch.context() as patch:
+            patch.setattr(thermal, 'measure', measure_on_device)
+            expected = sorted_.normalize(image, stamp_ns)
+        torch.testing.assert_close(counted.normalize(image, stamp_ns), expected)
+        assert counted.range() == pytest.approx(sorted_.range(), rel=1e-6)
+
+
+@pytest.mark.parametrize('agc', ['linear', 'clahe'])
+@pytest.mark.parametrize('dtype', [torch.uint8, *DTYPES])
+def test_bytes_are_the_same_rounded(agc, dtype):
+    counts = np.random.default_rng(0).normal(150, 40, (64, 80)).clip(0, 255)
+    image = torch.from_numpy(counts).to(dtype)
+    image = image if dtype == torch.uint8 else (image.to(torch.float32) * 9 + 28000).to(dtype)
+    floats, levels = make(agc=agc), make(agc=agc)
+    for stamp_ns in (SECOND, 2 * SECOND):
+        expected = floats.normalize(image, stamp_ns) * 255
+        found = levels.normalize(image, stamp_ns, dtype=torch.uint8)
+        assert found.dtype == torch.uint8
+        torch.testing.assert_close(found.to(torch.float32), expected, atol=0.501, rtol=0)
