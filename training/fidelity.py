@@ -13,11 +13,15 @@ from training.losses import (
     gradient_loss,
     information_loss,
     intensity_loss,
+    level_loss,
+    salience_loss,
     ssim_loss,
 )
 
 TERMS = {
     'intensity': intensity_loss,
+    'level': level_loss,
+    'salience': salience_loss,
     'gradient': gradient_loss,
     'ssim': ssim_loss,
     'added_edges': added_edges_loss,
@@ -33,6 +37,10 @@ class FidelitySettings(Settings):
     """Weights of its terms; what was tried stands in ``training/LOG.md``."""
 
     intensity: float = setting(3.0, 'weight of the brighter source', minimum=0)
+    level: float = setting(
+        0.0, 'weight of the brighter source without haze, the darker one adding up', minimum=0
+    )
+    salience: float = setting(0.0, 'weight of the source that has the edges', minimum=0)
     gradient: float = setting(10.0, 'weight of the stronger edge', minimum=0)
     ssim: float = setting(1.0, 'weight of the structure of both sources', minimum=0)
     added_edges: float = setting(0.0, 'weight of halos and other new edges', minimum=0)

@@ -18,10 +18,12 @@ from training.losses.fine_structure import fine_structure_loss
 from training.losses.gradient import gradient_loss
 from training.losses.information import information_loss
 from training.losses.intensity import intensity_loss
+from training.losses.level import level_loss
 from training.losses.patches import accept_patches, cut_patches, draw_windows
 from training.losses.perceptual import perceptual_loss, strongest
 from training.losses.prompt_classification import prompt_classification_loss
 from training.losses.ranking import fused_probability, ranking_loss
+from training.losses.salience import salience_loss
 from training.losses.selective_intensity import selective_intensity_loss
 from training.losses.similarity import similarity_loss
 from training.losses.ssim import ssim_loss
@@ -45,9 +47,11 @@ __all__ = [
     'gradient_loss',
     'information_loss',
     'intensity_loss',
+    'level_loss',
     'perceptual_loss',
     'prompt_classification_loss',
     'ranking_loss',
+    'salience_loss',
     'selective_intensity_loss',
     'similarity_loss',
     'ssim_loss',

@@ -19,6 +19,8 @@ from training.losses import (
     gradient_loss,
     information_loss,
     intensity_loss,
+    level_loss,
+    salience_loss,
     selective_intensity_loss,
     ssim_loss,
     structure_loss,
@@ -280,6 +282,8 @@ def test_a_loss_follows_its_metric(
         edge_transfer_loss,
         fine_structure_loss,
         information_loss,
+        level_loss,
+        salience_loss,
     ],
 )
 def test_losses_after_metrics_have_finite_gradients_everywhere(loss: Loss) -> None:
@@ -292,6 +296,37 @@ def test_losses_after_metrics_have_finite_gradients_everywhere(loss: Loss) -> No
         value.backward()
         assert value.dtype == torch.float32
         assert fused.grad.isfinite().all()
+
+
+def test_a_fifth_of_the_darker_source_adds_up_around_its_mean() -> None:
+    """Halves of 0.2 and 0.4 under a brighter 0.6 of the other one: -0.02 and 0.02."""
+    darker = torch.full((1, 1, 64, 64), 0.2)
+    darker[..., 32:] = 0.4
+    ir = torch.full_like(darker, 0.6)
+    # Black of 0.2 is more than 20 levels: 10 levels of haze are taken off, of one half as of all.
+    assert level_loss(ir + 0.2 * (darker - 0.3), ir, darker).item() == pytest.approx(0, abs=1e-6)
+    assert level_loss(ir, ir, darker).item() == pytest.approx(0.02, abs=1e-6)
+
+
+@pytest.mark.parametrize(('black', 'haze'), [(10, 0), (25, 5), (60, 10)])
+def test_haze_is_taken_off_where_the_visible_image_is_brighter(black: int, haze: int) -> None:
+    vis_y = torch.full((1, 1, 64, 64), black / 255)
+    vis_y[..., 16:] = 0.5
+    none = torch.zeros_like(vis_y)
+    assert level_loss(vis_y - haze / 255, none, vis_y).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_source_with_the_edges_gives_the_brightness() -> None:
+    """A darker source that has edges is nearer than a brighter flat one, and than the mean."""
+    textured, bright = 0.1 + 0.2 * picture(2), torch.full((2, 1, 32, 32), 0.8)
+    of_textured, of_bright, of_mean = (
+        salience_loss(fused, textured, bright).item()
+        for fused in (textured, bright, (textured + bright) / 2)
+    )
+    assert of_textured < 0.01 < of_mean < of_bright
+    # Both flat: each counts half.
+    black, white = torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    assert salience_loss(0.3 * white, black, white).item() == pytest.approx(0.5)
 
 
 def test_brightness_that_adds_up_leaves_no_difference() -> None:
