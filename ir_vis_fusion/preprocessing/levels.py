@@ -43,6 +43,11 @@ def blend(first: torch.Tensor, second: torch.Tensor, share: float | torch.Tensor
     return mixed.add_(0.5).to(torch.uint8)
 
 
+def interleave(first: torch.Tensor, second: torch.Tensor, out: torch.Tensor) -> None:
+    """Put two images (H, W) uint8 on the CPU side by side, pixel by pixel, into (H, W, 2)."""
+    cv2.merge([first.numpy(), second.numpy()], dst=out.numpy())
+
+
 def round_scaled(image: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
     """Return factor image + offset as bytes, for (H, W) float32 on the CPU, as round_sum does."""
     pixels = image.numpy()
