@@ -6,6 +6,9 @@ from fault_page import PAGE, page, running, starting
 from fault_rows import FAULTS
 import pytest
 
+# Like those files, or it runs in another process than they.
+pytestmark = pytest.mark.ros
+
 # Of the files test_faults_own_*: rows of the first table, rows of the second.
 OTHERS = 13
 STARTS = 9

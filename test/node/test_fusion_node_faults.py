@@ -157,8 +157,8 @@ def test_a_clock_that_jumps_back_resets_the_predictor(rig: Any) -> None:
 
 
 def test_stamps_of_another_clock_are_named_and_kept_out_of_the_latency(rig: Any) -> None:
-    rig.stamp_ns -= 3600 * 10**9
     rig.start()
+    rig.stamp_ns -= 3600 * 10**9
 
     rig.spin_until(lambda: rig.told('s behind the clock of this node'), rig.publish_pair)
 

@@ -42,6 +42,10 @@ def running(*arguments: str) -> Iterator[subprocess.Popen]:
         assert loaded.wait(120), process.lines
         yield process
     finally:
-        process.kill()
-        process.wait()
-        reader.join()
+        # Kindly: who is killed may leave locks in shared memory behind, for others to wait on.
+        process.terminate()
+        try:
+            process.wait(120)
+        finally:
+            process.kill()
+            reader.join()
