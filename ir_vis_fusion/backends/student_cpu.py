@@ -1,17 +1,21 @@
 """
 The student on a CPU: the same function as :class:`ir_vis_fusion.models.student.Student`, faster.
 
-What it costs beside its convolutions is memory traffic, so the images stay bytes until they are
-blocks, four neighbours of a row are moved as one word, and every step but the convolutions writes
-into memory that is kept. The convolutions run in bfloat16 where the CPU multiplies that, at three
-quarters of the time of the whole frame.
+What it costs beside its convolutions is memory traffic, so the images stay bytes until the first
+convolution takes them; that reads interleaved rows at a stride, which makes a pixel-unshuffle
+unnecessary. On the way out four neighbours of a row are moved as one word, and every step but the
+convolutions writes into memory that is kept. The convolutions run in bfloat16 where the CPU
+multiplies that, at nine tenths of what its cores can multiply at all: their time is that of their
+multiplications, in steps of 16 channels.
 
 Tried on two cores of a Zen 4, in units of the time of the shipped student's five convolutions at
 640x480: torch's own layers 1.1 in bfloat16, 2.2 in float32 and 2.8 channels-first; ONNX Runtime
 1.32 1.8 in float32; OpenVINO 2026.4 1.7 in bfloat16, and 1.1 at 1280x1024. Eight bits
 (``onednn::qconv2d_pointwise``, a range for each channel) took 0.6, but 0.3 to 4 % of the pixels of
 three sets of pictures were off by more than a level, by 14 at most; in bfloat16 one in 20 000 is,
-by 3 at most.
+by 3 at most. Slower as well: bands of rows, one thread each, in place of two threads for each
+operation (1.1, and 1.4 at 320x240); the sigmoid within the last convolution (the same time, and
+less exact).
 """
 
 from ir_vis_fusion.backends.device import has_fused_convolution, multiplies_bfloat16
