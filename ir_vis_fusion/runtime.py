@@ -12,9 +12,11 @@ import sys
 # From malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-# Rounds for which a thread of GNU's OpenMP looks out for work before it sleeps, some 60 us. To be
-# woken takes it as long, 40 times a frame; a quarter of a 640x480 frame went by that way.
-_SPINS = 5000
+# Rounds for which a thread of GNU's OpenMP looks out for work before it sleeps, some 0.1 ms, which
+# is longer than from one operation to the next. To be woken takes about as long, 30 times a frame:
+# a quarter of the time of 640x480. More rounds gain little, and each costs where others want the
+# cores.
+_SPINS = 2000
 
 
 def prepare_process() -> None:

@@ -1,17 +1,21 @@
 """
 The student on a CPU: the same function as :class:`ir_vis_fusion.models.student.Student`, faster.
 
-What it costs beside its convolutions is memory traffic, so the images stay bytes until they are
-blocks, four neighbours of a row are moved as one word, and every step but the convolutions writes
-into memory that is kept. The convolutions run in bfloat16 where the CPU multiplies that, at three
-quarters of the time of the whole frame.
+What it costs beside its convolutions is memory traffic, so the images stay bytes until the first
+convolution takes them; that reads interleaved rows at a stride, which makes a pixel-unshuffle
+unnecessary. On the way out four neighbours of a row are moved as one word, and every step but the
+convolutions writes into memory that is kept. The convolutions run in bfloat16 where the CPU
+multiplies that, at nine tenths of what its cores can multiply at all: their time is that of their
+multiplications, in steps of 16 channels.
 
 Tried on two cores of a Zen 4, in units of the time of the shipped student's five convolutions at
 640x480: torch's own layers 1.1 in bfloat16, 2.2 in float32 and 2.8 channels-first; ONNX Runtime
 1.32 1.8 in float32; OpenVINO 2026.4 1.7 in bfloat16, and 1.1 at 1280x1024. Eight bits
 (``onednn::qconv2d_pointwise``, a range for each channel) took 0.6, but 0.3 to 4 % of the pixels of
 three sets of pictures were off by more than a level, by 14 at most; in bfloat16 one in 20 000 is,
-by 3 at most.
+by 3 at most. Slower as well: bands of rows, one thread each, in place of two threads for each
+operation (1.1, and 1.4 at 320x240); the sigmoid within the last convolution (the same time, and
+less exact).
 """
 
 from ir_vis_fusion.backends.device import has_fused_convolution, multiplies_bfloat16
@@ -19,13 +23,13 @@ from ir_vis_fusion.backends.interface import describe
 from ir_vis_fusion.checkpoint import Checkpoint
 from ir_vis_fusion.models.blocks import pad_to_multiple
 from ir_vis_fusion.models.student import RESIDUAL_LIMIT, Student
-from ir_vis_fusion.preprocessing.levels import round_sum
+from ir_vis_fusion.preprocessing.levels import interleave, round_sum
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
 # A type for the neighbours of a row that stay together, by their bytes.
-_WORDS = {2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
+_WORDS = {4: torch.int32, 8: torch.int64, 16: torch.complex128}
 
 
 class StudentOnCpu:
@@ -64,10 +68,10 @@ class StudentOnCpu:
         vis, ir = (pad_to_multiple(image, self._student.factor)[0, 0] for image in (vis, ir))
         if self._memory is None or self._memory.size != vis.shape:
             self._memory = _Memory(vis.shape, self._student.factor, self._dtype)
-        blocks = self._memory.to_blocks(vis, ir)
+        maps = self._memory.to_rows(vis, ir)
         for layer in self._layers:
-            blocks = layer(blocks)
-        weight, residual = self._memory.to_planes(blocks)
+            maps = layer(maps)
+        weight, residual = self._memory.to_planes(maps)
         fused = self._memory.lerp(vis, ir, weight)
         # 0.25 tanh(r) of 255 levels, as the sigmoid of 2 r.
         levels = 255 * RESIDUAL_LIMIT
@@ -85,7 +89,7 @@ class StudentOnCpu:
         """Make the layers from the weights, for bytes in and two sigmoids out."""
         layers = self._student.folded(guidance)
         first, last = layers[0], layers[-1]
-        layers[0] = (first[0] / 255, first[1])
+        layers[0] = (_on_rows(first[0] / 255, self._student.factor), first[1])
         factors = torch.ones(last[0].shape[0])
         factors[len(factors) // 2 :] = 2
         layers[-1] = (last[0] * factors[:, None, None, None], last[1] * factors)
@@ -95,18 +99,38 @@ class StudentOnCpu:
         ]
 
 
+def _on_rows(weight: Tensor, factor: int) -> Tensor:
+    """
+    Turn weights for blocks into those that work on rows of interleaved pixels.
+
+    ::
+
+        (N, [image, row, column], 3, 3) -> (N, [column, image], [3, row], 3)
+
+    What was a pixel-unshuffle is the stride of ``factor`` rows then: nothing is moved for it.
+    """
+    parts = weight.unflatten(1, (2, factor, factor))
+    return parts.permute(0, 3, 1, 4, 2, 5).flatten(3, 4).flatten(1, 2)
+
+
 class _Layer:
-    """A 3x3 convolution of channels-last maps, with ReLU or without."""
+    """
+    A convolution of channels-last maps, with ReLU or without.
+
+    (N, C, 3 k, 3) weights go down by k rows at a time.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, relu: bool) -> None:
         self._relu = relu
         self._fused = has_fused_convolution()
+        step = weight.shape[2] // 3
+        self._stride = self._padding = [step, 1]
         weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         if self._fused:
             # Takes, and sums up, in float32 what it multiplies in bfloat16.
             self._bias = bias.detach()
             self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-                weight, [1, 1], [1, 1], [1, 1], 1, [1, weight.shape[1], 128, 128]
+                weight, self._padding, self._stride, [1, 1], 1, [1, weight.shape[1], 128, 128]
             )
         else:
             self._weight, self._bias = weight, bias.detach().to(dtype)
@@ -114,45 +138,40 @@ class _Layer:
     def __call__(self, maps: Tensor) -> Tensor:
         if self._fused:
             return torch.ops.mkldnn._convolution_pointwise(
-                maps, self._weight, self._bias, [1, 1], [1, 1], [1, 1], 1,
+                maps, self._weight, self._bias, self._padding, self._stride, [1, 1], 1,
                 'relu' if self._relu else 'none', [], '',
             )  # fmt: skip
-        maps = functional.conv2d(maps, self._weight, self._bias, padding=1)
+        maps = functional.conv2d(
+            maps, self._weight, self._bias, stride=self._stride, padding=self._padding
+        )
         return maps.relu_() if self._relu else maps
 
 
 class _Memory:
-    """Memory that is kept for frames of one size (H, W), and the ways in and out of blocks."""
+    """Memory that is kept for frames of one size (H, W), and the ways in and out of the maps."""
 
     def __init__(self, size: torch.Size, factor: int, dtype: torch.dtype) -> None:
         height, width = size
-        rows, columns = height // factor, width // factor
         self.size = size
-        self._byte_words = _WORDS[factor]
-        self._map_words = _WORDS[factor * dtype.itemsize]
-        self._shape = (rows, factor, columns)
-        channels = 2 * factor**2
-        # Blocks are channels-last: those of the visible image, then those of the infrared one.
-        self._bytes = torch.empty(rows, columns, channels, dtype=torch.uint8)
-        self._blocks = torch.empty(1, rows, columns, channels, dtype=dtype)
+        self._words = _WORDS[factor * dtype.itemsize]
+        self._shape = (height // factor, factor, width // factor)
+        self._bytes = torch.empty(height, width, 2, dtype=torch.uint8)
+        self._rows = torch.empty(1, height, width // factor, 2 * factor, dtype=dtype)
         self._maps = torch.empty(2, *size, dtype=dtype)
         self._planes = torch.empty(2, *size)
         self._floats = torch.empty(2, *size)
 
-    def to_blocks(self, vis: Tensor, ir: Tensor) -> Tensor:
-        """Turn two images (H, W) uint8 into (1, 2 factor^2, H/factor, W/factor) of [0, 255]."""
-        halves = self._bytes.view(self._byte_words).chunk(2, dim=2)
-        for half, image in zip(halves, (vis, ir), strict=True):
-            words = image.contiguous().view(self._byte_words).view(self._shape)
-            half.copy_(words.transpose(1, 2))
-        self._blocks.copy_(self._bytes)
-        return self._blocks.permute(0, 3, 1, 2)
+    def to_rows(self, vis: Tensor, ir: Tensor) -> Tensor:
+        """Turn two images (H, W) uint8 into (1, 2 factor, H, W / factor) of [0, 255]."""
+        interleave(vis, ir, self._bytes)
+        self._rows.copy_(self._bytes.view(self._rows.shape))
+        return self._rows.permute(0, 3, 1, 2)
 
     def to_planes(self, maps: Tensor) -> Tensor:
         """Undo it for the network's two maps, and return their sigmoid (2, H, W) float32."""
         rows, factor, columns = self._shape
-        words = maps.permute(0, 2, 3, 1).view(self._map_words).view(rows, columns, 2, factor)
-        whole = self._maps.view(self._map_words).view(2, rows, factor, columns)
+        words = maps.permute(0, 2, 3, 1).view(self._words).view(rows, columns, 2, factor)
+        whole = self._maps.view(self._words).view(2, rows, factor, columns)
         whole.copy_(words.permute(2, 0, 3, 1))
         return self._planes.copy_(self._maps).sigmoid_()
 

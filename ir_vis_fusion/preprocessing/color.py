@@ -26,7 +26,7 @@ _LEAST_CHROMA = 0.2
 
 # Bytes are recombined in bands of so many pixels, which stay in the cache: half the time of a
 # whole frame at once. Most bands have no jump.
-_BAND = 1 << 16
+_BAND = 80_000
 
 
 def _shares() -> np.ndarray:

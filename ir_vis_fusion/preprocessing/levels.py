@@ -5,6 +5,8 @@ On a CPU bytes cost a quarter of the memory traffic, and OpenCV's SIMD code know
 most networks, take floats.
 """
 
+import math
+
 import cv2
 import torch
 
@@ -41,6 +43,28 @@ def blend(first: torch.Tensor, second: torch.Tensor, share: float | torch.Tensor
         return torch.lerp(first, second, share)
     mixed = torch.lerp(first.to(torch.float32), second.to(torch.float32), share)
     return mixed.add_(0.5).to(torch.uint8)
+
+
+def interleave(first: torch.Tensor, second: torch.Tensor, out: torch.Tensor) -> None:
+    """Put two images (H, W) uint8 on the CPU side by side, pixel by pixel, into (H, W, 2)."""
+    cv2.merge([first.numpy(), second.numpy()], dst=out.numpy())
+
+
+def stretch(counts: torch.Tensor, low: float, span: float) -> torch.Tensor:
+    """
+    Return 255 (counts - low) / span as bytes, rounded and clamped.
+
+    ``counts`` are (H, W) uint16 on the CPU. In two passes over whole numbers, a third of the time
+    of one over floats, where the span is wide enough for that to be exact.
+    """
+    factor, floor = 255 / span, math.floor(low)
+    offset = (floor - low) * factor
+    if not -0.5 < offset <= 0 < factor:
+        levels = counts.to(torch.float32)
+        return round_scaled(levels, factor, -low * factor)
+    # What lies below the floor is at it; convertScaleAbs takes the magnitude of less than half.
+    above = cv2.subtract(counts.numpy(), float(floor))
+    return torch.from_numpy(cv2.convertScaleAbs(above, alpha=factor, beta=offset))
 
 
 def round_scaled(image: torch.Tensor, factor: float, offset: float) -> torch.Tensor:

@@ -13,7 +13,7 @@ import math
 
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.equalization import Equalizer
-from ir_vis_fusion.preprocessing.levels import round_scaled, to_type
+from ir_vis_fusion.preprocessing.levels import stretch, to_type
 from ir_vis_fusion.preprocessing.thermal_range import Ends, follow, low_and_span, measure
 from ir_vis_fusion.preprocessing.units import Units, UnitsFinder, ZERO_C
 import torch
@@ -111,20 +111,20 @@ class ThermalNormalizer:
             # A guess that was not the last one: the range was in other numbers.
             self.reset()
             self._units_name = units.name
-        levels = self._levels(image, units)
+        is_float = image.dtype == torch.float32
+        levels = self._levels(image, units) if is_float else image
         elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
         if current is None or not frozen:
-            measured = self._measure(levels if image.dtype == torch.float32 else image, units)
+            measured = self._measure(levels, units)
             current = measured if current is None else self._follow(measured, elapsed_s, units)
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
         low, span = self._low_and_span(current, units, window_c)
-        if dtype == torch.uint8 and image.dtype != torch.float32 and not self._equalizer:
-            # One pass in place of four.
-            return round_scaled(levels, 255 / span, -255 * low / span)
-        result = levels.sub_(low).div_(span)
-        if image.dtype == torch.float32:
+        if (image.dtype, dtype) == (torch.uint16, torch.uint8) and not self._equalizer:
+            return stretch(image, low, span)
+        result = (levels if is_float else self._levels(image, units)).sub_(low).div_(span)
+        if is_float:
             result.nan_to_num_(nan=0.0)
         result.clamp_(0, 1)
         if self._equalizer:

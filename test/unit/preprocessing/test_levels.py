@@ -1,6 +1,6 @@
 """Bytes stand for floats, and back."""
 
-from ir_vis_fusion.preprocessing.levels import blend, round_sum, to_type
+from ir_vis_fusion.preprocessing.levels import blend, round_sum, stretch, to_type
 import pytest
 import torch
 
@@ -41,3 +41,12 @@ def test_a_sum_is_rounded_and_clamped() -> None:
     first = torch.tensor([[10.0, 10.0, 10.0, 200.0]])
     second = torch.tensor([[0.1, 0.4, -10.0, 50.0]])
     assert round_sum(first, second, 2.0, 0.5).tolist() == [[11, 11, 0, 255]]
+
+
+@pytest.mark.parametrize('span', [20.0, 255.0, 300.0, 509.0, 511.0, 3000.7, 70000.0])
+@pytest.mark.parametrize('low', [-7.3, 0.0, 0.9, 299.5, 29000.01, 29000.99])
+def test_counts_are_stretched_as_exactly_as_numbers_can_be(low: float, span: float) -> None:
+    counts = torch.arange(65536, dtype=torch.int32).view(256, 256)
+    expected = ((counts.to(torch.float64) - low) * (255 / span)).clamp(0, 255)
+    found = stretch(counts.to(torch.uint16), low, span).to(torch.float64)
+    torch.testing.assert_close(found, expected, atol=0.502, rtol=0)
