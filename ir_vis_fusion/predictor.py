@@ -20,6 +20,7 @@ from ir_vis_fusion.guidance.guide import check_prompt, guidance_note, Guide, Wan
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
+from ir_vis_fusion.preprocessing.local_contrast import add_local_contrast
 from ir_vis_fusion.preprocessing.registration import depth_in_metres, Registration, Rig
 from ir_vis_fusion.preprocessing.side_products import make_side_products, Pictures, Place
 from ir_vis_fusion.preprocessing.view import register, View
@@ -266,6 +267,7 @@ class FusionPredictor:
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
+        fused = add_local_contrast(fused, settings.local_contrast)
         mask = view and view.mask
         if mask is not None or settings.strength < 1.0:
             share = settings.strength if mask is None else mask * settings.strength

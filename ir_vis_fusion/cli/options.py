@@ -32,6 +32,13 @@ def add_predictor_options(parser: argparse.ArgumentParser) -> None:
         'what `ivf export` wrote (.onnx, .engine)',
     )
     _add_device_option(parser)
+    parser.add_argument(
+        '--local-contrast',
+        type=float,
+        default=FrameSettings.local_contrast,
+        metavar='GAIN',
+        help='more contrast to the surroundings, 0 to 1; 0.2 helps detectors at night',
+    )
     group = parser.add_argument_group(
         'guidance', 'for models that take features of CLIP; they run without it too'
     )
@@ -53,7 +60,7 @@ def predictor_settings(options: argparse.Namespace) -> PredictorSettings:
 
 def frame_settings(options: argparse.Namespace) -> FrameSettings:
     """Return what the options of :func:`add_predictor_options` mean for every frame."""
-    return FrameSettings(prompt=options.prompt)
+    return FrameSettings(prompt=options.prompt, local_contrast=options.local_contrast)
 
 
 def clip_settings(options: argparse.Namespace) -> ClipSettings:

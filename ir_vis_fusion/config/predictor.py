@@ -53,6 +53,14 @@ class FrameSettings(Settings):
         maximum=1.0,
         live=True,
     )
+    local_contrast: float = setting(
+        0.0,
+        'how much more than fused things differ from their surroundings: 0.2 helps detectors at '
+        'night and brings noise out as much; 0: not at all',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
     prompt: str = setting(
         '',
         'sentence that guides a network which takes text; empty: what image tower and '

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 # The share of the darker source that is added, around its mean so that nothing gets brighter.
-SHARE = 0.2
+SHARE = 0.25
 # Black of the visible image, its 2nd percentile, is haze as far as it is above 20 grey levels of
 # 255; up to 10 levels of it are taken off.
 BLACK = 0.02
@@ -16,7 +16,7 @@ def level_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
     Mean absolute distance to the brighter source plus a share of the darker one.
 
     .. math::
-        \frac{1}{HW} \lVert F - \max(Y', I) - 0.2\, (m - \bar m) \rVert_1, \quad
+        \frac{1}{HW} \lVert F - \max(Y', I) - \frac{1}{4} (m - \bar m) \rVert_1, \quad
         m = \min(Y', I), \quad Y' = Y - h
 
     with the haze h of the visible image: its 2nd percentile above 20 grey levels of 255, 10 levels

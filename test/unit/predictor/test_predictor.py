@@ -103,6 +103,17 @@ def test_strength_zero_is_the_visible_image_and_one_half_lies_between() -> None:
     assert levels[0] + 30 < levels[1] < levels[2] - 30
 
 
+def test_local_contrast_can_be_raised_from_frame_to_frame() -> None:
+    predictor, pair = FusionPredictor(SETTINGS), make_pair()
+    plain, more, again = (
+        predictor.predict(pair, FrameSettings(local_contrast=gain)).image.astype(float)
+        for gain in (0.0, 0.5, 0.0)
+    )
+    np.testing.assert_array_equal(plain, again)
+    steps = [np.abs(np.diff(image, axis=1)).mean() for image in (plain, more)]
+    assert steps[1] > 1.1 * steps[0]
+
+
 @pytest.mark.parametrize('output', ['rgb8', 'bgr8'])
 def test_colour_order_of_input_and_output_do_not_change_the_picture(output: str) -> None:
     pair = make_pair()
