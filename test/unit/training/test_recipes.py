@@ -492,7 +492,7 @@ def test_two_processes_train_together(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
     )
     assert done.returncode == 0, done.stderr
     checkpoint = load_checkpoint(tmp_path / 'run' / 'student.safetensors')
