@@ -29,6 +29,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('PYTEST_DISABLE_PLUGIN_AUTOLOAD', '1')
+    # Of the run that this test belongs to: colcon gives its options and the name of its report so.
+    monkeypatch.delenv('PYTEST_ADDOPTS', raising=False)
     return tmp_path
 
 
