@@ -4,8 +4,8 @@ import cv2
 import torch
 from torch.nn import functional
 
-# The surroundings are a square of the image's height over this, to both sides of a pixel.
-REACH = 80
+# A pixel's surroundings reach this part of the image's height to each side.
+REACH = 1 / 80
 
 
 def add_local_contrast(image: torch.Tensor, gain: float) -> torch.Tensor:
@@ -29,7 +29,7 @@ def add_local_contrast(image: torch.Tensor, gain: float) -> torch.Tensor:
     """
     if not gain:
         return image
-    reach = max(1, image.shape[-2] // REACH)
+    reach = max(1, int(image.shape[-2] * REACH))
     side = 2 * reach + 1
     if image.dtype == torch.uint8:
         pixels = image[0, 0].numpy()
