@@ -10,18 +10,21 @@ from dataclasses import dataclass, replace
 import time
 from typing import Any
 
+from ir_vis_fusion.backends.chooser import load_backend
+from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.benchmark.cost import cost
 from ir_vis_fusion.benchmark.frames import Images, make_images
 from ir_vis_fusion.benchmark.memory import forget_peak, peak_mb
 from ir_vis_fusion.benchmark.roofline import Roofline
 from ir_vis_fusion.benchmark.stopwatch import figures, Stopwatch
-from ir_vis_fusion.checkpoint import load_checkpoint
+from ir_vis_fusion.checkpoint import load_checkpoint, resolve
 from ir_vis_fusion.config import PredictorSettings
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.predictor import FusionPredictor
 from ir_vis_fusion.preprocessing.encodings import decode, to_bytes
 from ir_vis_fusion.preprocessing.floor import Floor
+from ir_vis_fusion.preprocessing.levels import to_type
 from ir_vis_fusion.types import FramePair, GuidanceState, Role
 import numpy as np
 import torch
@@ -85,8 +88,8 @@ def measure_path(
     Returns
     -------
     dict
-        A row of ``results``: figures of each stage, of ``network`` and of the ``total``, what the
-        floor took in the same minute, cost and memory.
+        A row of ``results``: figures of each stage, of the ``network`` alone, which has the caches
+        to itself, and of the ``total``, what the floor took in the same minute, cost and memory.
 
     """
     images = make_images(*size)
@@ -112,7 +115,7 @@ def measure_path(
         | {
             'size': f'{size[1]}x{size[0]}',
             'device': predictor.device.type,
-            'network': watch.stages()['network'],
+            'network': _network_alone(settings, size, effort),
             'peak_memory_mb': peak,
             'guidance': in_force,
             'guidance_every': guidance_every,
@@ -139,6 +142,30 @@ def _run(
     for index in _until(end_s, effort.warm_up, effort.frames):
         _frame(predictor, images, index, watch)
     return watch, [sum(frame.values()) for frame in watch.frames]
+
+
+def _network_alone(
+    settings: PredictorSettings, size: tuple[int, int], effort: Effort
+) -> dict[str, float]:
+    """Return the figures of the network from tensor to tensor, without features."""
+    device = select_device(settings.device)
+    backend = load_backend(resolve(settings.model), device, settings.precision == 'float32')
+    channels = 3 if backend.network.color else 1
+    random = torch.Generator().manual_seed(0)
+    vis, ir = (
+        to_type(torch.rand(1, count, *size, generator=random).to(device), backend.images)
+        for count in (channels, 1)
+    )
+    watch = Stopwatch(device)
+    for frames in (effort.warm_up, effort.frames):
+        watch.frames.clear()
+        end_s = time.perf_counter() + effort.seconds
+        for _ in _until(end_s, 0, frames):
+            watch.start()
+            with torch.inference_mode():
+                backend(vis, ir)
+            watch.lap('network')
+    return watch.stages()['network']
 
 
 def _await_guidance(predictor: FusionPredictor, images: Images, watch: Stopwatch) -> None:

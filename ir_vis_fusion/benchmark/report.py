@@ -12,7 +12,7 @@ from ir_vis_fusion.evaluation.report import COLORS, GREYS, require_matplotlib
 
 BEGIN, END = '<!-- bench -->', '<!-- /bench -->'
 _HEAD = (
-    'model', 'back-end', 'size', 'whole path p50', 'p95', 'p99', 'network p50', 'frames/s',
+    'model', 'back-end', 'size', 'whole path p50', 'p95', 'p99', 'network alone p50', 'frames/s',
     '× floor', 'GMAC', 'share of roofline', 'peak MB',
 )  # fmt: skip
 # Less is what a desktop has while nothing runs.
