@@ -112,7 +112,7 @@ def test_results_are_kept_and_images_left_alone() -> None:
 @pytest.mark.skipif(not multiplies_bfloat16(), reason='this CPU does not multiply bfloat16')
 @pytest.mark.parametrize('name', ['student', 'student_guided'])
 def test_bfloat16_keeps_pictures_within_a_level_and_noise_within_eight(name: str) -> None:
-    """Of pure noise, which no camera sees: one pixel in 3000 is 3 to 6 levels away."""
+    """Of pure noise, which no camera sees: one pixel in 1700 is 3 to 6 levels away."""
     path = resolve(name)
     backend = load_backend(path, CPU)
     assert_within(1 + HALF, backend(*picture()), expected(path, *picture()))
