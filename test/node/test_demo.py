@@ -127,16 +127,17 @@ def test_room_for_images_is_made_unless_the_user_has_chosen(monkeypatch):
 def test_the_demo_leaves_a_bag_a_video_a_contact_sheet_and_figures(folders, tmp_path):
     pytest.importorskip('rclpy')
     said = []
-    assert run_demo(tmp_path / 'out', DemoSource(*folders), say=said.append) == 0
+    assert run_demo(tmp_path / 'out', DemoSource(*folders, fps=5.0), say=said.append) == 0
     names = sorted(path.name for path in (tmp_path / 'out').iterdir())
     assert names == ['contact_sheet.png', 'fused.mcap', 'fused.mp4', 'summary.json']
     with BagReader(tmp_path / 'out' / 'fused.mcap') as bag:
         fused = [image for _, image in bag.images(['/fused/image'])]
-    # Busy machines may drop a pair or two; the video holds the one before instead.
-    assert len(fused) > COUNT // 2
+    # A busy machine may drop pairs, which it counts; the video holds the one before instead.
+    told = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert len(fused) == int(told['recorder']['status']['published']) > COUNT // 4
     assert {(image.height, image.width, image.encoding) for image in fused} == {(48, 64, 'rgb8')}
     video = VideoReader(tmp_path / 'out' / 'fused.mp4')
-    assert (video.height, video.width, video.fps) == (48, 64, 10.0)
+    assert (video.height, video.width, video.fps) == (48, 64, 5.0)
     assert len(fused) <= video.frame_count <= COUNT
     sheet = read_image(tmp_path / 'out' / 'contact_sheet.png', Role.VISIBLE).image
     assert sheet.shape[1] > 4 * 480
