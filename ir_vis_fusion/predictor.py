@@ -185,7 +185,7 @@ class FusionPredictor:
         window_c = frame_settings.thermal.window_c
         thermal = self._front_end.look(pair.thermal, window_c, self._thermal_type(pair))
         self.lap('normalise')
-        visible = self._transfer.upload(pair.visible.image)
+        _, visible = self._transfer.upload(pair.visible.image)
         self.lap('upload')
         view = self._view(pair, thermal, frame_settings) if thermal.usable else None
         if frame_settings.enable and thermal.usable:
@@ -286,7 +286,7 @@ class FusionPredictor:
         wanted = Wanted(network.guidance, network.guidance_features, network.clip)
         return Guide(self.settings.guidance, wanted, self.device, tower, background)
 
-    def _upload_thermal(self, image: np.ndarray) -> torch.Tensor:
+    def _upload_thermal(self, image: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         self.lap('normalise')
         uploaded = self._transfer.upload(image)
         self.lap('upload')

@@ -2,14 +2,14 @@
 Networks on CUDA: half precision, channels last, and one recorded graph for each size of frame.
 
 A small network on a large GPU takes longer to launch than to compute; a CUDA graph launches all of
-it at once. It reads and writes the memory that it was recorded with, so frames are copied in and
-the result out.
+it at once. It reads and writes the memory that it was recorded with, so frames are copied in, and
+the next one's result takes the place of the last.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+import contextlib
 import copy
-from typing import Any
 
 from ir_vis_fusion.backends.interface import describe
 from ir_vis_fusion.checkpoint import Checkpoint
@@ -105,26 +105,36 @@ def prepare_network(model: nn.Module, device: torch.device, exact: bool) -> Run:
 
 
 def record(run: Run, examples: Sequence[Tensor | None]) -> Run:
-    """Record a function on CUDA tensors as a graph; its result is a copy, the caller's."""
+    """Record a function on CUDA tensors as a graph; its result is valid until the next call."""
     static = [None if one is None else one.clone() for one in examples]
-    device = examples[0].device
+    places = [one for one in static if one is not None]
     # Recorded must be what runs later: libraries choose and allocate in the first calls.
-    aside = torch.cuda.Stream(device)
-    aside.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(aside):
-        for _ in range(_WARM_UP):
-            run(*static)
-    torch.cuda.current_stream(device).wait_stream(aside)
+    stream = torch.cuda.Stream(places[0].device)
+    stream.wait_stream(torch.cuda.current_stream(stream.device))
     graph = torch.cuda.CUDAGraph()
-    # Not of all threads: CLIP looks at the scene in another one meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode='thread_local'):
-        result = run(*static)
+    with _trying_all_convolutions():
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UP):
+                run(*static)
+        # Not of all threads: CLIP looks at the scene in another one meanwhile.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode='thread_local'):
+            result = run(*static)
+    torch.cuda.current_stream(stream.device).wait_stream(stream)
 
-    def replay(*inputs: Any) -> Tensor:
-        for place, one in zip(static, inputs, strict=True):
-            if place is not None:
-                place.copy_(one)
+    def replay(*inputs: Tensor | None) -> Tensor:
+        torch._foreach_copy_(places, [one for one in inputs if one is not None])
         graph.replay()
-        return result.clone()
+        return result
 
     return replay
+
+
+@contextlib.contextmanager
+def _trying_all_convolutions() -> Iterator[None]:
+    """Let cuDNN try for a new size which of its ways is the fastest: it remembers that."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -58,7 +58,8 @@ class Backend(Protocol):
         Returns
         -------
         Tensor
-            Shape, type and range of ``vis``; the caller's, to keep and to change.
+            Shape, type and range of ``vis``. The caller's to change, until the next call, which
+            may write the next result into the same memory.
 
         """
 

@@ -1,4 +1,4 @@
-"""Images to the device and back: on CUDA by pinned memory that is kept, all images in one go."""
+"""Images to the device and back: on CUDA by pinned memory, all images of a frame in one go."""
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ class Transfer:
     Carry images between host and device.
 
     On the CPU nothing is carried: what comes back shares the memory of what was given. Elsewhere
-    the images of a frame are packed into one block of pinned host memory, which is kept, and sent
-    at once; each frame gets device memory of its own, which others may go on reading.
+    the images of a frame are packed into one block of pinned host memory and sent at once. Each
+    frame has memory of its own, on both sides, which others may go on reading; torch keeps what
+    is let go for later frames, once no copy is under way in it.
 
     Parameters
     ----------
@@ -29,70 +30,68 @@ class Transfer:
         self._device = device
         self._packs = device.type != 'cpu' if packs is None else packs
         self._announced: tuple[np.ndarray, ...] = ()
-        self._sent: list[tuple[np.ndarray, Tensor]] = []
-        self._under_way = False
-        self._outbox = torch.empty(0, dtype=torch.uint8)
-        self._inbox = torch.empty(0, dtype=torch.uint8)
+        self._sent: list[tuple[np.ndarray, Tensor, Tensor]] = []
 
     def announce(self, *images: np.ndarray) -> None:
         """Say which images of this frame will be uploaded later: they go with the next one."""
         self._announced, self._sent = images, []
 
-    def upload(self, image: np.ndarray) -> Tensor:
-        """Return an image, of any type of numbers, on the device."""
+    def upload(self, image: np.ndarray) -> tuple[Tensor, Tensor]:
+        """
+        Return an image, of any type of numbers, on the CPU and on the device.
+
+        The device may still be copying when this returns; what is launched there afterwards, on
+        the same stream, waits for it.
+        """
         if not self._packs:
-            if not image.flags.writeable or any(stride < 0 for stride in image.strides):
-                image = image.copy()
-            return torch.from_numpy(image).to(self._device)
-        for given, sent in self._sent:
+            pixels = torch.from_numpy(image if _is_plain(image) else image.copy())
+            return pixels, pixels.to(self._device)
+        for given, pixels, sent in self._sent:
             if given is image:
-                return sent
+                return pixels, sent
         others = [one for one in self._announced if one is not image]
         self._announced = ()
         self._sent = self._send(image, *others)
-        return self._sent[0][1]
+        return self._sent[0][1:]
 
     def download(self, image: Tensor) -> np.ndarray:
-        """Return an image in host memory, the caller's."""
-        image = image.contiguous()
+        """Return an image in host memory, the caller's; waits for the device."""
         if not self._packs:
-            return image.cpu().numpy()
-        self._inbox = self._room(self._inbox, image.nbytes)
-        place = self._inbox[: image.nbytes].view(image.dtype).view(image.shape)
+            return image.contiguous().cpu().numpy()
+        place = self._pinned(image.shape, image.dtype)
         place.copy_(image, non_blocking=True)
-        self._wait()
-        return place.numpy().copy()
+        if self._device.type == 'cuda':
+            torch.cuda.current_stream(self._device).synchronize()
+        return place.numpy()
 
-    def _send(self, *images: np.ndarray) -> list[tuple[np.ndarray, Tensor]]:
-        if self._under_way:
-            # The frame before ended without a result; its images may still be read.
-            self._wait()
+    def _send(self, *images: np.ndarray) -> list[tuple[np.ndarray, Tensor, Tensor]]:
         starts, end = [], 0
         for image in images:
             starts.append(end)
             end += -(-image.nbytes // _ALIGNMENT) * _ALIGNMENT
-        self._outbox = self._room(self._outbox, end)
-        for image, start in zip(images, starts, strict=True):
-            place = self._outbox[start : start + image.nbytes].numpy()
-            np.copyto(place.view(image.dtype).reshape(image.shape), image)
-        block = self._outbox[:end].to(self._device, non_blocking=True, copy=True)
-        self._under_way = True
+        block = self._pinned((end,), torch.uint8)
+        sent = [_view(block, start, image) for start, image in zip(starts, images, strict=True)]
+        for place, image in zip(sent, images, strict=True):
+            if _is_plain(image):
+                # On several threads, which NumPy does not.
+                place.copy_(torch.from_numpy(image))
+            else:
+                np.copyto(place.numpy(), image)
+        there = block.to(self._device, non_blocking=True)
         return [
-            (image, _view(block[start : start + image.nbytes], image))
-            for image, start in zip(images, starts, strict=True)
+            (image, place, _view(there, start, image))
+            for image, place, start in zip(images, sent, starts, strict=True)
         ]
 
-    def _wait(self) -> None:
-        if self._device.type == 'cuda':
-            torch.cuda.current_stream(self._device).synchronize()
-        self._under_way = False
-
-    def _room(self, block: Tensor, size: int) -> Tensor:
-        if block.numel() >= size:
-            return block
-        return torch.empty(size, dtype=torch.uint8, pin_memory=self._device.type == 'cuda')
+    def _pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        return torch.empty(shape, dtype=dtype, pin_memory=self._device.type == 'cuda')
 
 
-def _view(block: Tensor, image: np.ndarray) -> Tensor:
+def _is_plain(image: np.ndarray) -> bool:
+    """Say whether torch takes it: it knows neither memory to be read only nor steps back."""
+    return image.flags.writeable and min(image.strides, default=0) >= 0
+
+
+def _view(block: Tensor, start: int, image: np.ndarray) -> Tensor:
     dtype = torch.from_numpy(np.empty(0, image.dtype)).dtype
-    return block.view(dtype).view(image.shape)
+    return block[start : start + image.nbytes].view(dtype).view(image.shape)

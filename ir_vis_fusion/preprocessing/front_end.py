@@ -6,11 +6,12 @@ In this order: rows of telemetry off, calibrations (FFC) found, units and range 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import functools
 
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.ffc import FfcDetector
 from ir_vis_fusion.preprocessing.telemetry import TelemetryCrop
-from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, ThermalNormalizer
+from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, Scale, ThermalNormalizer
 from ir_vis_fusion.preprocessing.units import Units
 from ir_vis_fusion.types import Frame, ThermalReport, ThermalState
 import numpy as np
@@ -22,20 +23,30 @@ class ThermalImage:
     """
     One thermal image behind the front end, in its own view and size.
 
-    ``ir`` is (H, W) float32 in [0, 1], or uint8; not to be changed, for it may be the camera's own
-    memory. ``usable`` says whether it may be fused, by state and policy; ``raw`` are the camera's
-    numbers, (H, W) uint8, uint16 or float32.
+    ``raw`` are the camera's numbers, (H, W) uint8, uint16 or float32; ``usable`` says whether it
+    may be fused, by state and policy. ``scale`` is all that makes ``ir`` of ``raw``, None where
+    more is done; ``make_ir`` does it.
     """
 
-    ir: torch.Tensor
     raw: torch.Tensor
     state: ThermalState
     usable: bool
+    scale: Scale | None
+    make_ir: Callable[[], torch.Tensor]
+
+    @functools.cached_property
+    def ir(self) -> torch.Tensor:
+        """
+        The normalised image, (H, W) float32 in [0, 1], or uint8; made when it is first asked for.
+
+        Not to be changed, for it may be the camera's own memory.
+        """
+        return self.make_ir()
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
-        height, width = self.ir.shape
+        height, width = self.raw.shape
         return width, height
 
 
@@ -48,17 +59,18 @@ class ThermalFrontEnd:
     settings
         What is known of the camera.
     upload
-        Brings pixels to the device of the predictor; without it they stay where they are.
+        Brings pixels to the device of the predictor: returns them on the CPU and there, which
+        may be one tensor. Without it they stay where they are.
 
     """
 
     def __init__(
         self,
         settings: ThermalSettings,
-        upload: Callable[[np.ndarray], torch.Tensor] | None = None,
+        upload: Callable[[np.ndarray], tuple[torch.Tensor, torch.Tensor]] | None = None,
     ) -> None:
         self._settings = settings
-        self._upload = upload or (lambda image: torch.from_numpy(np.array(image)))
+        self._upload = upload or (lambda image: (torch.from_numpy(np.array(image)),) * 2)
         self._crop = TelemetryCrop(settings)
         self._ffc = FfcDetector()
         self._normalizer = ThermalNormalizer(settings)
@@ -94,18 +106,27 @@ class ThermalFrontEnd:
         """
         self._false_color = frame.false_color
         frame = self._crop.crop(frame)
+        # First, for the device copies them while the CPU looks at them.
+        pixels, raw = self._upload(frame.image)
         state = self._ffc.update(frame)
-        raw = self._upload(frame.image)
         live = state is ThermalState.LIVE
-        ir = self._normalizer.normalize(raw, frame.stamp_ns, not live, window_c, dtype)
+        scale = self._normalizer.scale(pixels, frame.stamp_ns, not live, window_c)
+        make_ir = functools.partial(self._normalizer.apply, raw, scale, dtype)
+        linear = scale if self._normalizer.is_linear else None
+        image = ThermalImage(raw, state, live, linear, make_ir)
+        if linear is None or self._settings.ffc_policy == 'hold':
+            # Now, for the equalisation follows each image, and the next one may be in the memory.
+            ir = image.ir
         if self._settings.ffc_policy != 'hold':
-            return ThermalImage(ir, raw, state, live)
+            return image
         if live:
             # A copy, for the sender may use its memory again.
             self._live = ir.clone(), frame.stamp_ns
-            return ThermalImage(ir, raw, state, True)
+            return image
         held = self._held(frame.stamp_ns)
-        return ThermalImage(ir if held is None else held, raw, state, held is not None)
+        if held is None:
+            return image
+        return ThermalImage(raw, state, True, None, lambda: held)
 
     def measure(self, image: ThermalImage) -> tuple[torch.Tensor, Units]:
         """Return what the camera has measured, as of :meth:`ThermalNormalizer.levels`."""

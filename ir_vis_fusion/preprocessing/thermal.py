@@ -5,11 +5,12 @@ The range between two percentiles becomes [0, 1]. It follows the scene with asym
 exponential smoothing in stamp time and stays where it is nearly right, so that neither a warm
 car nor a dropped frame makes the picture flicker; it is never narrower than a minimum span, so
 that a flat scene is not amplified noise. Training, offline fusion and the node share this code.
-All arithmetic stays on the image's device, and once the units are known nothing is fetched from
-it.
+Units and range are found from a small sample, on the CPU; what becomes of each pixel is calculated
+where the image is.
 """
 
 import math
+from typing import NamedTuple
 
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.equalization import Equalizer
@@ -24,6 +25,20 @@ _SAMPLES = 9000
 MIN_SPAN_8BIT = 32.0
 _CENTIKELVIN = Units('centikelvin', 0.01, 0.0, '')
 _CLAHE_TILES = (6, 8)
+# Larger than any number that a camera sends.
+_BEYOND = 3e38
+
+
+class Scale(NamedTuple):
+    """
+    How a camera's numbers become [0, 1]: (number - low) / span, clamped; not finite becomes 0.
+
+    ``share`` is by how much an equalisation, if there is one, follows this image.
+    """
+
+    low: float
+    span: float
+    share: float = 0.0
 
 
 class ThermalNormalizer:
@@ -56,17 +71,22 @@ class ThermalNormalizer:
         return self._finder.decided
 
     def range(self) -> tuple[float, float] | None:
-        """Return the range as it is now, °C where units are known, else counts; may wait."""
+        """Return the range as it is now, °C where units are known, else counts."""
         current, units = self._range, self.units
         if current is None or units is None:
             return None
-        low, high = map(float, current)
+        low, high = current
         if math.isnan(low):
             return None
         meaning = self._meaning(units)
         if meaning.scale is None:
             return low, high
         return meaning.kelvin(low) - ZERO_C, meaning.kelvin(high) - ZERO_C
+
+    @property
+    def is_linear(self) -> bool:
+        """Say whether :meth:`apply` does no more than a Scale says."""
+        return self._equalizer is None
 
     def normalize(
         self,
@@ -86,7 +106,7 @@ class ThermalNormalizer:
         Parameters
         ----------
         image
-            (H, W) uint8, uint16 or float32.
+            (H, W) uint8, uint16 or float32, on any device.
         stamp_ns
             When it was taken.
         frozen
@@ -99,6 +119,16 @@ class ThermalNormalizer:
             be the image itself.
 
         """
+        return self.apply(image, self.scale(image, stamp_ns, frozen, window_c), dtype)
+
+    def scale(
+        self,
+        image: torch.Tensor,
+        stamp_ns: int,
+        frozen: bool = False,
+        window_c: tuple[float, float] | None = None,
+    ) -> Scale:
+        """Take the next image and return how it is to be mapped; as :meth:`normalize`."""
         if self._format != (image.dtype, image.shape):
             if self._format is not None and self._format[0] != image.dtype:
                 self._finder.reset()
@@ -106,30 +136,36 @@ class ThermalNormalizer:
             self._format = (image.dtype, image.shape)
         units = self._finder.find(image, is_evidence=not frozen)
         if image.dtype == torch.uint8 and not self._settings.normalize_8bit:
-            return to_type(image, dtype)
+            return Scale(0.0, 255.0)
         if units.name != self._units_name:
             # A guess that was not the last one: the range was in other numbers.
             self.reset()
             self._units_name = units.name
-        is_float = image.dtype == torch.float32
-        levels = self._levels(image, units) if is_float else image
         elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
         if current is None or not frozen:
-            measured = self._measure(levels, units)
+            measured = self._measure(image, units)
             current = measured if current is None else self._follow(measured, elapsed_s, units)
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
-        low, span = self._low_and_span(current, units, window_c)
+        share = 0.0 if frozen else _share(elapsed_s, self._settings.decay_s)
+        return Scale(*self._low_and_span(current, units, window_c), share)
+
+    def apply(
+        self, image: torch.Tensor, scale: Scale, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
+        """Map an image on any device as :meth:`scale` has said; as :meth:`normalize`."""
+        if image.dtype == torch.uint8 and not self._settings.normalize_8bit:
+            return to_type(image, dtype)
+        low, span = scale.low, scale.span
         if (image.dtype, dtype) == (torch.uint16, torch.uint8) and not self._equalizer:
             return stretch(image, low, span)
-        result = (levels if is_float else self._levels(image, units)).sub_(low).div_(span)
-        if is_float:
-            result.nan_to_num_(nan=0.0)
-        result.clamp_(0, 1)
+        result = image.to(torch.float32, copy=True)
+        if image.dtype == torch.float32:
+            result.nan_to_num_(nan=low, posinf=low, neginf=low)
+        result.sub_(low).div_(span).clamp_(0, 1)
         if self._equalizer:
-            share = 0.0 if frozen else _share(elapsed_s, self._settings.decay_s)
-            result = self._equalizer.apply(result, share)
+            result = self._equalizer.apply(result, scale.share)
         return to_type(result, dtype)
 
     def levels(self, image: torch.Tensor) -> tuple[torch.Tensor, Units]:
@@ -160,14 +196,15 @@ class ThermalNormalizer:
         floats = self._format is not None and self._format[0] == torch.float32
         return _CENTIKELVIN if floats and units.scale is not None else units
 
-    def _measure(self, levels: torch.Tensor, units: Units) -> Ends:
-        step = max(1, math.isqrt(levels.numel() // _SAMPLES))
+    def _measure(self, image: torch.Tensor, units: Units) -> Ends:
+        step = max(1, math.isqrt(image.numel() // _SAMPLES))
         # Not from the first row and column on: edges are where sensors have bad ones.
         first = step // 2
+        sample = image[first::step, first::step].cpu()
+        if image.dtype == torch.float32:
+            sample = self._levels(sample, units)
         percentiles = self._settings.low_percentile, self._settings.high_percentile
-        return measure(
-            levels[first::step, first::step], percentiles, self._reach(self._meaning(units))
-        )
+        return measure(sample, percentiles, self._reach(self._meaning(units)))
 
     def _follow(self, measured: Ends, elapsed_s: float, units: Units) -> Ends:
         attack = _share(elapsed_s, self._settings.attack_s)
@@ -176,13 +213,18 @@ class ThermalNormalizer:
 
     def _low_and_span(
         self, current: Ends, units: Units, window_c: tuple[float, float] | None
-    ) -> tuple[torch.Tensor | float, torch.Tensor | float]:
-        """Return what becomes black and how far from it white is: by the window or the range."""
-        meaning = self._meaning(units)
-        if window_c and meaning.scale is not None:
-            low, high = (meaning.value(end + ZERO_C) for end in window_c)
+    ) -> tuple[float, float]:
+        """Return what becomes black and how far from it white is, in the camera's numbers."""
+        if window_c and units.scale is not None:
+            low, high = (units.value(end + ZERO_C) for end in window_c)
             return low, high - low
-        return low_and_span(current, self._least_span(meaning))
+        meaning = self._meaning(units)
+        low, span = low_and_span(current, self._least_span(meaning))
+        if math.isnan(low):
+            return _BEYOND, 1.0
+        if meaning is units:
+            return low, span
+        return units.value(meaning.kelvin(low)), span * meaning.scale / units.scale
 
     def _reach(self, meaning: Units) -> float:
         if meaning.scale is None:

@@ -80,7 +80,7 @@ def test_images_of_a_frame_go_in_one_package_and_come_back() -> None:
     depth = random.random((5, 7), dtype=np.float32)
     transfer = Transfer(CPU, packs=True)
     transfer.announce(visible, depth)
-    sent = [transfer.upload(image) for image in (thermal, visible, depth)]
+    sent = [transfer.upload(image)[1] for image in (thermal, visible, depth)]
     blocks = {one.untyped_storage().data_ptr() for one in sent}
     assert len(blocks) == 1
     for image, one in zip((thermal, visible, depth), sent, strict=True):
@@ -89,21 +89,21 @@ def test_images_of_a_frame_go_in_one_package_and_come_back() -> None:
 
 
 def test_a_package_is_no_longer_read_once_the_next_is_sent() -> None:
-    """A frame's tensors are its own, for CLIP may look at them later; host memory is kept."""
+    """A frame's tensors are its own, for CLIP may look at them later."""
     transfer = Transfer(CPU, packs=True)
     first, second = np.full((8, 8), 1, np.uint8), np.full((8, 8), 2, np.uint8)
     transfer.announce()
-    early = transfer.upload(first)
+    _, early = transfer.upload(first)
     fused = transfer.download(early)
     transfer.announce()
-    late = transfer.upload(second)
+    _, late = transfer.upload(second)
     assert transfer.download(late).max() == 2
     assert early.unique().tolist() == [1]
     assert fused.max() == 1
     # The same array, filled anew by its owner, is another image.
     first[:] = 7
     transfer.announce()
-    assert transfer.upload(first).unique().tolist() == [7]
+    assert transfer.upload(first)[1].unique().tolist() == [7]
 
 
 def test_packed_images_give_the_same_picture() -> None:

@@ -3,9 +3,7 @@
 import math
 
 from ir_vis_fusion.config import ThermalSettings
-from ir_vis_fusion.preprocessing import thermal
 from ir_vis_fusion.preprocessing.thermal import ThermalNormalizer
-from ir_vis_fusion.preprocessing.thermal_range import measure_on_device
 import numpy as np
 import pytest
 import torch
@@ -218,18 +216,18 @@ def test_a_guess_of_units_that_was_wrong_leaves_no_trace_in_the_range():
     assert (result[:, 0].max(), result[:, -1].min()) == (0, 1)
 
 
-def test_a_device_that_is_no_cpu_gets_the_same_range(monkeypatch):
-    """There the ends of the range are tensors; here tensors of the CPU stand for them."""
-    counted, sorted_ = make(units='counts'), make(units='counts')
-    noisy = torch.from_numpy(np.random.default_rng(0).normal(0, 40, (64, 80)).astype(np.float32))
-    for step, high in enumerate([30000, 31000, 30990, 29400, math.nan, 29500]):
-        image = scene(high=high, dtype=torch.float32) + noisy
-        stamp_ns = SECOND + step * SECOND // 5
-        with monkeypatch.context() as patch:
-            patch.setattr(thermal, 'measure', measure_on_device)
-            expected = sorted_.normalize(image, stamp_ns)
-        torch.testing.assert_close(counted.normalize(image, stamp_ns), expected)
-        assert counted.range() == pytest.approx(sorted_.range(), rel=1e-6)
+@pytest.mark.parametrize('dtype', [torch.uint8, *DTYPES])
+def test_a_scale_says_all_of_a_linear_image(dtype):
+    """By it a kernel maps the camera's own numbers, whatever the units are inside."""
+    settings = {'normalize_8bit': True, 'min_span_counts': 10.0}
+    image = scene(low=10, high=90).to(dtype)
+    if dtype == torch.float32:
+        image[3, 3:6] = torch.tensor([math.nan, math.inf, -math.inf])
+    low, span, _ = make(**settings).scale(image, SECOND)
+    expected = ((image.to(torch.float32) - low) / span).clamp(0, 1)
+    expected[~image.to(torch.float32).isfinite()] = 0
+    torch.testing.assert_close(make(**settings).normalize(image, SECOND), expected)
+    assert (expected.min(), expected.max()) == (0, 1)
 
 
 @pytest.mark.parametrize('agc', ['linear', 'clahe'])

@@ -1,41 +1,35 @@
-"""Percentiles by nearest rank: by hand, against NumPy's, and one way against the other."""
+"""Percentiles by nearest rank: by hand and against NumPy's."""
 
 import math
 
-from ir_vis_fusion.preprocessing.thermal_range import by_histogram, by_sorting
+from ir_vis_fusion.preprocessing.thermal_range import by_histogram
 import numpy as np
-import pytest
 import torch
 
-WAYS = [by_histogram, by_sorting]
 SHARES = (0.0, 1.0, 50.0, 99.5, 100.0)
 
 
-def found(way, sample):
-    return np.asarray(way(sample, SHARES)).tolist()
+def found(sample):
+    return np.asarray(by_histogram(sample, SHARES)).tolist()
 
 
-@pytest.mark.parametrize('way', WAYS)
-def test_nearest_ranks_of_a_hundred_and_one_levels_are_the_percents(way):
+def test_nearest_ranks_of_a_hundred_and_one_levels_are_the_percents():
     sample = torch.arange(200.0, 301.0).flip(0)
     # Half a rank goes to the even one: 99.5 to 100.
-    assert found(way, sample) == [200, 201, 250, 300, 300]
+    assert found(sample) == [200, 201, 250, 300, 300]
 
 
-@pytest.mark.parametrize('way', WAYS)
-def test_they_are_those_of_numpy(way):
+def test_they_are_those_of_numpy():
     sample = np.random.default_rng(0).integers(28000, 31000, 9001).astype(np.float32)
     expected = np.percentile(sample, SHARES, method='nearest')
-    assert found(way, torch.from_numpy(sample)) == expected.tolist()
+    assert found(torch.from_numpy(sample)) == expected.tolist()
 
 
-@pytest.mark.parametrize('way', WAYS)
-def test_levels_are_whole_and_what_lies_outside_is_at_the_end(way):
-    assert found(way, torch.tensor([-5.0, -5.0, 7.6, 70000.0, 70000.0])) == [0, 0, 8, 65535, 65535]
+def test_levels_are_whole_and_what_lies_outside_is_at_the_end():
+    assert found(torch.tensor([-5.0, -5.0, 7.6, 70000.0, 70000.0])) == [0, 0, 8, 65535, 65535]
 
 
-@pytest.mark.parametrize('way', WAYS)
-def test_what_is_not_finite_does_not_count(way):
+def test_what_is_not_finite_does_not_count():
     sample = torch.tensor([math.nan, math.inf, -math.inf, 3.0, 4.0, 5.0])
-    assert found(way, sample) == [3, 3, 4, 5, 5]
-    assert np.isnan(found(way, sample[:3])).all()
+    assert found(sample) == [3, 3, 4, 5, 5]
+    assert np.isnan(found(sample[:3])).all()
