@@ -17,7 +17,7 @@ from ir_vis_fusion.backends.transfer import Transfer
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.guidance.guide import check_prompt, guidance_note, Guide, Wanted
-from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
+from ir_vis_fusion.preprocessing import color as colors
 from ir_vis_fusion.preprocessing.front_end import ThermalFrontEnd, ThermalImage
 from ir_vis_fusion.preprocessing.levels import blend, to_type, use_threads
 from ir_vis_fusion.preprocessing.local_contrast import add_local_contrast
@@ -104,7 +104,10 @@ class FusionPredictor:
         self._front_end = ThermalFrontEnd(settings.thermal, self._upload_thermal)
         self._registration = Registration(settings.registration, self.device)
         self._encoding = PixelEncoding(settings.output_encoding)
-        self._guide = self._make_guide(tower, background) if self.network.guidance else None
+        self._guide: Guide | None = None
+        if (network := self.network).guidance:
+            wanted = Wanted(network.guidance, network.guidance_features, network.clip)
+            self._guide = Guide(settings.guidance, wanted, self.device, tower, background)
 
     @property
     def network(self) -> Network:
@@ -189,17 +192,21 @@ class FusionPredictor:
         self.lap('upload')
         view = self._view(pair, thermal, frame_settings) if thermal.usable else None
         if frame_settings.enable and thermal.usable:
-            fused = self._fuse(visible, encoding, thermal.ir, view, frame_settings)
+            fused = self._fuse(visible, encoding, thermal, view, frame_settings)
             mode = Mode.FUSED
         else:
-            fused, mode = visible, Mode.VISIBLE_ONLY
+            fused, mode = colors.in_order(visible, encoding, self._encoding), Mode.VISIBLE_ONLY
         if thermal.state is not ThermalState.LIVE and self.settings.thermal.ffc_policy == 'drop':
             mode = Mode.NONE
-        image = self._download(fused, encoding)
+        image = self._transfer.download(fused)
         self.lap('download')
-        place, pictures = Place(tuple(visible.shape[:2]), view), Pictures(visible, fused, encoding)
-        hot = frame_settings.hot_mask
-        products = make_side_products(wanted, thermal, place, self._front_end, hot, pictures)
+        products = {}
+        if wanted:
+            place, hot = Place(tuple(visible.shape[:2]), view), frame_settings.hot_mask
+            pictures = Pictures(
+                colors.in_order(visible, encoding, self._encoding), fused, self._encoding
+            )
+            products = make_side_products(wanted, thermal, place, self._front_end, hot, pictures)
         origin = (pair.visible.stamp_ns, pair.visible.frame_id, pair.offset_ns)
         return FusedFrame(image, self._encoding, *origin, thermal.state, mode, **products)
 
@@ -249,11 +256,17 @@ class FusionPredictor:
         self,
         visible: torch.Tensor,
         encoding: PixelEncoding,
-        ir: torch.Tensor,
+        thermal: ThermalImage,
         view: View | None,
         settings: FrameSettings,
     ) -> torch.Tensor:
         """Run the network on what it takes and give its result the visible colours."""
+        color, images = self.network.color, self._backend.images
+        both = (
+            colors.luma_and_ir(visible, encoding, thermal) if view is None and not color else None
+        )
+        ir = thermal.ir if both is None else both[1]
+        self.lap('normalise')
         features = ()
         if self._guide is not None:
             scene = visible, encoding, to_type(ir, torch.float32)
@@ -261,38 +274,27 @@ class FusionPredictor:
             self.lap('guidance')
         ir = register(ir, visible.shape[:2], view)[None, None]
         self.lap('register')
-        color, images = self.network.color, self._backend.images
-        vis = to_rgb(visible, encoding) if color else luma(visible, encoding, images)[None, None]
+        if color:
+            vis = colors.to_rgb(visible, encoding)
+        elif both is None:
+            vis = colors.luma(visible, encoding, images)[None, None]
+        else:
+            vis = both[0][None, None]
         ir = to_type(ir, images)
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')
         fused = add_local_contrast(fused, settings.local_contrast)
-        mask = view and view.mask
-        if mask is not None or settings.strength < 1.0:
-            share = settings.strength if mask is None else mask * settings.strength
-            fused = blend(vis, fused, share)
+        how = settings.strength, view and view.mask
         if color:
-            image = from_rgb(fused, encoding)
+            image = colors.from_rgb(blend(vis, fused, *how), self._encoding)
         else:
-            image = recombine(visible, vis[0, 0], fused[0, 0])
+            swap = encoding is not self._encoding
+            image = colors.recombine(visible, vis[0, 0], fused[0, 0], *how, swap)
         self.lap('recombine')
         return image
 
-    def _make_guide(
-        self, tower: Callable[[torch.Tensor], torch.Tensor] | None, background: bool
-    ) -> Guide:
-        network = self.network
-        wanted = Wanted(network.guidance, network.guidance_features, network.clip)
-        return Guide(self.settings.guidance, wanted, self.device, tower, background)
-
     def _upload_thermal(self, image: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        self.lap('normalise')
-        uploaded = self._transfer.upload(image)
+        sent = self._transfer.upload(image)
         self.lap('upload')
-        return uploaded
-
-    def _download(self, image: torch.Tensor, encoding: PixelEncoding) -> np.ndarray:
-        if encoding is not self._encoding:
-            image = swap_colors(image)
-        return self._transfer.download(image)
+        return sent

@@ -5,6 +5,7 @@ from pathlib import Path
 from ir_vis_fusion.backends.cuda_graph import CudaBackend
 from ir_vis_fusion.backends.interface import Backend, describe
 from ir_vis_fusion.backends.student_cpu import StudentOnCpu
+from ir_vis_fusion.backends.student_cuda import StudentOnCuda
 from ir_vis_fusion.checkpoint import Checkpoint, load_checkpoint
 import torch
 from torch import Tensor
@@ -23,9 +24,14 @@ def load(path: Path, device: torch.device, exact: bool) -> Backend:
     checkpoint = load_checkpoint(path)
     if device.type == 'cpu' and StudentOnCpu.takes(checkpoint.model):
         return StudentOnCpu(checkpoint, exact)
-    if device.type == 'cuda':
-        return CudaBackend(checkpoint, device, exact)
-    return TorchBackend(checkpoint, device)
+    if device.type != 'cuda':
+        return TorchBackend(checkpoint, device)
+    if not exact and StudentOnCuda.takes(checkpoint.model):
+        try:
+            return StudentOnCuda(checkpoint, device)
+        except Exception:  # noqa: BLE001 - whatever is amiss with its kernels, torch does the same
+            torch.cuda.synchronize(device)
+    return CudaBackend(checkpoint, device, exact)
 
 
 class TorchBackend:

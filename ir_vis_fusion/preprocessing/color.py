@@ -10,6 +10,8 @@ import functools
 from types import ModuleType
 
 import cv2
+from ir_vis_fusion.preprocessing.front_end import ThermalImage
+from ir_vis_fusion.preprocessing.levels import blend
 from ir_vis_fusion.types import PixelEncoding
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ _RGB_WEIGHTS = (0.299, 0.587, 0.114)
 _JUMP = 0.2
 _FADE = 2.0
 _LEAST_CHROMA = 0.2
+_FADING = _JUMP, _FADE, (1 - _LEAST_CHROMA) / _FADE
 
 # Bytes are recombined in bands of so many pixels, which stay in the cache: half the time of a
 # whole frame at once. Most bands have no jump.
@@ -62,12 +65,26 @@ def luma(
     if dtype == torch.uint8:
         code = cv2.COLOR_RGB2GRAY if encoding is PixelEncoding.RGB8 else cv2.COLOR_BGR2GRAY
         return torch.from_numpy(cv2.cvtColor(image.numpy(), code))
-    weights = _RGB_WEIGHTS if encoding is PixelEncoding.RGB8 else _RGB_WEIGHTS[::-1]
-    if (kernels := _kernels(image)) is not None:
-        return kernels.luma(image, weights)
+    weights = _weights(encoding)
     total = image[..., 0].to(torch.float32).mul_(weights[0] / 255)
     total.add_(image[..., 1], alpha=weights[1] / 255)
     return total.add_(image[..., 2], alpha=weights[2] / 255)
+
+
+def luma_and_ir(
+    image: torch.Tensor, encoding: PixelEncoding, thermal: ThermalImage
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """
+    Return luma and normalised infrared, (H, W) float32, at once, where a kernel does that.
+
+    It takes images on CUDA, of one size, that need no more than a Scale; None otherwise.
+    """
+    if thermal.scale is None or thermal.raw.shape != image.shape[:2]:
+        return None
+    if (kernels := _kernels(image)) is None:
+        return None
+    low, span = thermal.scale.low, thermal.scale.span
+    return kernels.prepare(image, _weights(encoding), thermal.raw, low, span)
 
 
 def swap_colors(image: torch.Tensor) -> torch.Tensor:
@@ -76,6 +93,11 @@ def swap_colors(image: torch.Tensor) -> torch.Tensor:
         # Twelve times as fast as a flip.
         return torch.from_numpy(cv2.cvtColor(image.numpy(), cv2.COLOR_RGB2BGR))
     return image.flip(-1)
+
+
+def in_order(image: torch.Tensor, encoding: PixelEncoding, wanted: PixelEncoding) -> torch.Tensor:
+    """Return (H, W, 3) uint8 with its colours in the wanted order."""
+    return image if encoding is wanted else swap_colors(image)
 
 
 def to_rgb(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
@@ -95,7 +117,14 @@ def from_rgb(image: torch.Tensor, encoding: PixelEncoding) -> torch.Tensor:
     return planes.permute(1, 2, 0).contiguous()
 
 
-def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor) -> torch.Tensor:
+def recombine(
+    image: torch.Tensor,
+    luma: torch.Tensor,
+    fused_luma: torch.Tensor,
+    strength: float = 1.0,
+    mask: torch.Tensor | None = None,
+    swap: bool = False,
+) -> torch.Tensor:
     """
     Return ``image`` with its luma exchanged and its chroma kept.
 
@@ -106,22 +135,36 @@ def recombine(image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor)
     Parameters
     ----------
     image
-        (H, W, 3) uint8 in any order of colours; the result has the same.
+        (H, W, 3) uint8 in any order of colours.
     luma
         (H, W) float32 in [0, 1], the luma of ``image``; or uint8, for images on the CPU.
     fused_luma
         (H, W), of the type of ``luma``.
+    strength
+        How far to go from ``luma`` to ``fused_luma``, in [0, 1].
+    mask
+        (H, W) float32 in [0, 1], a factor of the strength for each pixel.
+    swap
+        The result has the other order of colours.
 
     """
+    if luma.dtype == torch.float32 and (kernels := _kernels(image)) is not None:
+        return kernels.recombine(image, luma, fused_luma, _FADING, strength, mask, swap)
+    fused_luma = blend(luma, fused_luma, strength, mask)
     if luma.dtype == torch.uint8:
         fused = _recombine_bytes(image.numpy(), luma.numpy(), fused_luma.numpy())
-        return torch.from_numpy(fused)
-    if (kernels := _kernels(image)) is not None:
-        return kernels.recombine(
-            image, luma, fused_luma, _JUMP, _FADE, (1 - _LEAST_CHROMA) / _FADE
-        )
-    jump = (fused_luma - luma).abs_().sub_(_JUMP).clamp_(0, (1 - _LEAST_CHROMA) / _FADE)
-    share = jump.mul_(-_FADE).add_(1)
+        result = torch.from_numpy(fused)
+    else:
+        result = _recombine_floats(image, luma, fused_luma)
+    return swap_colors(result) if swap else result
+
+
+def _recombine_floats(
+    image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor
+) -> torch.Tensor:
+    start, fade, most = _FADING
+    jump = (fused_luma - luma).abs_().sub_(start).clamp_(0, most)
+    share = jump.mul_(-fade).add_(1)
     # C' = s C + (F - s Y); the half makes the cut to uint8 round to nearest.
     gray = torch.addcmul(fused_luma, share, luma, value=-1).mul_(255).add_(0.5)
     fused = torch.empty_like(image, memory_format=torch.contiguous_format)
@@ -154,6 +197,10 @@ def _recombine_band(
     cv2.subtract(cv2.add(image, brighter, dst=brighter), darker, dst=out)
 
 
+def _weights(encoding: PixelEncoding) -> tuple[float, float, float]:
+    return _RGB_WEIGHTS if encoding is PixelEncoding.RGB8 else _RGB_WEIGHTS[::-1]
+
+
 def _kernels(image: torch.Tensor) -> ModuleType | None:
     """Return the module of kernels for images on CUDA, None elsewhere."""
     return _working_kernels(image.device) if image.is_cuda else None
@@ -165,7 +212,7 @@ def _working_kernels(device: torch.device) -> ModuleType | None:
     try:
         from ir_vis_fusion.preprocessing import kernels
 
-        kernels.luma(torch.zeros(1, 1, 3, dtype=torch.uint8, device=device), _RGB_WEIGHTS)
+        kernels.compile_all(device)
     except Exception:  # noqa: BLE001 - whatever is amiss with them, torch does the same
         return None
     return kernels

@@ -33,12 +33,20 @@ def to_type(image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return (image * 255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
-def blend(first: torch.Tensor, second: torch.Tensor, share: float | torch.Tensor) -> torch.Tensor:
+def blend(
+    first: torch.Tensor,
+    second: torch.Tensor,
+    strength: float = 1.0,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
     """
-    Return first + share (second - first), two images of one size and type, bytes rounded.
+    Return first + strength mask (second - first), two images of one type, bytes rounded.
 
-    ``share``, in [0, 1], is a number or one for each pixel (float32, of the images' size).
+    ``strength`` and the ``mask`` (float32, of the images' height and width) are in [0, 1].
     """
+    if mask is None and strength == 1.0:
+        return second
+    share = strength if mask is None else mask * strength
     if first.dtype == torch.float32:
         return torch.lerp(first, second, share)
     mixed = torch.lerp(first.to(torch.float32), second.to(torch.float32), share)

@@ -56,7 +56,7 @@ OWNERS = {
     'open_clip': 'ir_vis_fusion/guidance/clip.py',
     'onnxruntime': 'ir_vis_fusion/backends/',
     'onnx': 'ir_vis_fusion/backends/onnx_export.py',
-    'triton': 'ir_vis_fusion/preprocessing/kernels.py',
+    'triton': ('ir_vis_fusion/preprocessing/kernels.py', 'ir_vis_fusion/backends/'),
     'tensorrt': 'ir_vis_fusion/backends/tensorrt_backend.py',
     'pycocotools': 'ir_vis_fusion/evaluation/detection.py',
     'matplotlib': (

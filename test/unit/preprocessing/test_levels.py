@@ -27,13 +27,18 @@ def test_an_image_of_the_wanted_type_is_returned_as_it_is(dtype: torch.dtype) ->
     assert to_type(image, dtype) is image
 
 
-def test_images_are_blended_by_one_share_or_by_one_a_pixel() -> None:
+def test_images_are_blended_by_a_strength_and_a_mask() -> None:
     first, second = torch.tensor([[0, 100, 200]]), torch.tensor([[255, 200, 190]])
-    shares = torch.tensor([[0.0, 0.5, 1.0]])
-    for share, expected in ((0.5, [127.5, 150, 195]), (shares, [0, 150, 190])):
-        floats = blend(first / 255, second / 255, share)
+    mask = torch.tensor([[0.0, 0.5, 1.0]])
+    for strength, share, expected in (
+        (1.0, None, [255, 200, 190]),
+        (0.5, None, [127.5, 150, 195]),
+        (1.0, mask, [0, 150, 190]),
+        (0.5, mask, [0, 125, 195]),
+    ):
+        floats = blend(first / 255, second / 255, strength, share)
         torch.testing.assert_close(floats * 255, torch.tensor([expected], dtype=torch.float32))
-        levels = blend(first.to(torch.uint8), second.to(torch.uint8), share)
+        levels = blend(first.to(torch.uint8), second.to(torch.uint8), strength, share)
         assert levels.tolist() == [[int(level + 0.5) for level in expected]]
 
 
