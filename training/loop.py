@@ -154,8 +154,7 @@ def follow(run: Run) -> None:
     """Move the averaged weights towards the trained ones, faster in the beginning."""
     decay = min(run.settings.ema_decay, run.step / (run.step + 10))
     trained = run.recipe.network
-    for mean, now in zip(run.average.parameters(), trained.parameters(), strict=True):
-        mean.lerp_(now, 1 - decay)
+    torch._foreach_lerp_(list(run.average.parameters()), list(trained.parameters()), 1 - decay)
     # Statistics belong to their weights: those of BatchNorm are settled before they are used.
     for mean, now in zip(run.average.buffers(), trained.buffers(), strict=True):
         mean.copy_(now)
