@@ -203,9 +203,8 @@ class FusionPredictor:
         products = {}
         if wanted:
             place, hot = Place(tuple(visible.shape[:2]), view), frame_settings.hot_mask
-            pictures = Pictures(
-                colors.in_order(visible, encoding, self._encoding), fused, self._encoding
-            )
+            seen = colors.in_order(visible, encoding, self._encoding)
+            pictures = Pictures(seen, fused, self._encoding)
             products = make_side_products(wanted, thermal, place, self._front_end, hot, pictures)
         origin = (pair.visible.stamp_ns, pair.visible.frame_id, pair.offset_ns)
         return FusedFrame(image, self._encoding, *origin, thermal.state, mode, **products)
@@ -262,9 +261,7 @@ class FusionPredictor:
     ) -> torch.Tensor:
         """Run the network on what it takes and give its result the visible colours."""
         color, images = self.network.color, self._backend.images
-        both = (
-            colors.luma_and_ir(visible, encoding, thermal) if view is None and not color else None
-        )
+        both = None if color else colors.luma_and_ir(visible, encoding, thermal, view)
         ir = thermal.ir if both is None else both[1]
         self.lap('normalise')
         features = ()

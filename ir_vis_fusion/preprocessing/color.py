@@ -12,6 +12,7 @@ from types import ModuleType
 import cv2
 from ir_vis_fusion.preprocessing.front_end import ThermalImage
 from ir_vis_fusion.preprocessing.levels import blend
+from ir_vis_fusion.preprocessing.view import View
 from ir_vis_fusion.types import PixelEncoding
 import numpy as np
 import torch
@@ -72,14 +73,14 @@ def luma(
 
 
 def luma_and_ir(
-    image: torch.Tensor, encoding: PixelEncoding, thermal: ThermalImage
+    image: torch.Tensor, encoding: PixelEncoding, thermal: ThermalImage, view: View | None
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """
     Return luma and normalised infrared, (H, W) float32, at once, where a kernel does that.
 
-    It takes images on CUDA, of one size, that need no more than a Scale; None otherwise.
+    It takes images on CUDA, of one size and view, that need no more than a Scale; None otherwise.
     """
-    if thermal.scale is None or thermal.raw.shape != image.shape[:2]:
+    if view is not None or thermal.scale is None or thermal.raw.shape != image.shape[:2]:
         return None
     if (kernels := _kernels(image)) is None:
         return None
