@@ -21,6 +21,11 @@ class Stopwatch:
         self._cuda = device if device.type == 'cuda' else None
         self._last_s = 0.0
 
+    @property
+    def waits(self) -> bool:
+        """Say whether the end of a stage waits for the device."""
+        return self._cuda is not None
+
     def start(self) -> None:
         """Begin a frame."""
         self.frames.append(defaultdict(float))

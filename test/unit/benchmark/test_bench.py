@@ -114,6 +114,21 @@ def test_every_stage_of_the_path_is_timed() -> None:
     assert result['roofline_ms'] == pytest.approx(expected, rel=0.5, abs=1e-4)
 
 
+def test_where_marks_wait_for_a_device_the_total_is_that_of_frames_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Stopwatch, 'waits', True)
+    settings = PredictorSettings(device='cpu')
+    names: list[str] = []
+    lap = Stopwatch.lap
+    monkeypatch.setattr(Stopwatch, 'lap', lambda self, name: (names.append(name), lap(self, name)))
+    result = measure_path(settings, str(resolve('student')), SIZE, EFFORT, ROOF)
+    assert names.count('whole') == result['frames'] == EFFORT.frames
+    assert names.count('encode') == EFFORT.warm_up + EFFORT.frames
+    assert 'whole' not in result['stages']
+    assert result['total']['p50_ms'] > 0
+
+
 def test_a_slow_model_gets_fewer_frames_but_enough_for_a_median() -> None:
     settings = PredictorSettings(device='cpu')
     effort = Effort(frames=10_000, seconds=0.0, warm_up=0)
