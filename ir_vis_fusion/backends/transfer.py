@@ -40,8 +40,9 @@ class Transfer:
         """
         Return an image, of any type of numbers, on the CPU and on the device.
 
-        The device may still be copying when this returns; what is launched there afterwards, on
-        the same stream, waits for it.
+        The former is the image itself on the CPU, elsewhere a copy for this frame alone. The
+        device may still be copying when this returns; what is launched there afterwards, on the
+        same stream, waits for it.
         """
         if not self._packs:
             pixels = torch.from_numpy(image if _is_plain(image) else image.copy())

@@ -54,17 +54,21 @@ class FfcDetector:
         """Take what telemetry says; from any thread. True holds for 3 s at most."""
         self._told = calibrating
 
-    def update(self, frame: Frame) -> ThermalState:
-        """Compare an image with those before; the same stamp again changes nothing."""
+    def update(self, frame: Frame, stays: bool = False) -> ThermalState:
+        """
+        Compare an image with those before; the same stamp again changes nothing.
+
+        ``stays``: nobody will use the image's memory again, so that it needs not be copied.
+        """
         if frame.stamp_ns == self._stamp_ns:
             return self._state
-        state = self._judge(frame)
+        state = self._judge(frame, stays)
         if self._state is ThermalState.LIVE and state is not ThermalState.LIVE:
             self.events += 1
         self._stamp_ns, self._state = frame.stamp_ns, state
         return state
 
-    def _judge(self, frame: Frame) -> ThermalState:
+    def _judge(self, frame: Frame, stays: bool) -> ThermalState:
         # As integers, for NaN differs from itself.
         image = frame.image.view(f'u{frame.image.itemsize}')
         # A coarse grid of pixels first: live frames differ there from the last one and among each
@@ -72,7 +76,7 @@ class FfcDetector:
         grid = image[_GRID].tobytes()
         repeated = grid == self._last_grid and _same(image, self._last)
         if not repeated:
-            self._keep(image)
+            self._last = image if stays else self._copy(image)
             self._last_grid, self._last_ns = grid, frame.stamp_ns
         if self._is_told(frame.stamp_ns):
             return ThermalState.CALIBRATING
@@ -85,11 +89,12 @@ class FfcDetector:
             return ThermalState.FLAT
         return self._state if repeated and self._state is ThermalState.FLAT else ThermalState.LIVE
 
-    def _keep(self, image: np.ndarray) -> None:
+    def _copy(self, image: np.ndarray) -> np.ndarray:
         """Copy an image, for who sent the frame may use its memory again."""
-        if (image.shape, image.dtype) != (self._last.shape, self._last.dtype):
-            self._last = np.empty_like(image)
-        np.copyto(self._last, image)
+        if (image.shape, image.dtype) == (self._last.shape, self._last.dtype):
+            np.copyto(self._last, image)
+            return self._last
+        return image.copy()
 
     def _is_told(self, stamp_ns: int) -> bool:
         if not self._told:

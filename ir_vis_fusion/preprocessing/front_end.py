@@ -5,7 +5,7 @@ In this order: rows of telemetry off, calibrations (FFC) found, units and range 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import functools
 
 from ir_vis_fusion.config import ThermalSettings
@@ -59,8 +59,9 @@ class ThermalFrontEnd:
     settings
         What is known of the camera.
     upload
-        Brings pixels to the device of the predictor: returns them on the CPU and there, which
-        may be one tensor. Without it they stay where they are.
+        Brings pixels to the device of the predictor: returns them on the CPU and there, of which
+        the former, where it is not one tensor, is a copy for this frame alone. Without it they
+        stay where they are.
 
     """
 
@@ -108,7 +109,11 @@ class ThermalFrontEnd:
         frame = self._crop.crop(frame)
         # First, for the device copies them while the CPU looks at them.
         pixels, raw = self._upload(frame.image)
-        state = self._ffc.update(frame)
+        if pixels is raw:
+            state = self._ffc.update(frame)
+        else:
+            # A copy already, and nobody else's.
+            state = self._ffc.update(replace(frame, image=pixels.numpy()), stays=True)
         live = state is ThermalState.LIVE
         scale = self._normalizer.scale(pixels, frame.stamp_ns, not live, window_c)
         make_ir = functools.partial(self._normalizer.apply, raw, scale, dtype)

@@ -77,8 +77,7 @@ def prepare(
 
     """
     image, raw = image.contiguous(), raw.contiguous()
-    planes = torch.empty((2, *raw.shape), dtype=torch.float32, device=raw.device)
-    luma, ir = planes[0], planes[1]
+    luma, ir = (torch.empty(raw.shape, dtype=torch.float32, device=raw.device) for _ in range(2))
     count = raw.numel()
     shares = (weight / 255 for weight in weights)
     with torch.cuda.device_of(raw):

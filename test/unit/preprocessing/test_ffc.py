@@ -37,6 +37,18 @@ def test_a_slow_camera_behind_a_fast_driver_is_not_frozen():
     assert states == {ThermalState.LIVE}
 
 
+def test_images_whose_memory_stays_are_told_apart_without_a_copy():
+    detector = FfcDetector()
+    shown = [(0, 0), (100, 1), (200, 1), (300, 1), (400, 2), (500, 2)]
+    images = [noise(seed) for _, seed in shown]
+    states = [
+        detector.update(frame(image, ms * 10**6), stays=True).value
+        for image, (ms, _) in zip(images, shown, strict=True)
+    ]
+    assert states == ['live', 'live', 'live', 'frozen', 'live', 'live']
+    assert np.shares_memory(detector._last, images[4])
+
+
 def test_the_same_stamp_again_keeps_the_state():
     detector = FfcDetector()
     for stamp_s, state in [(1, 'live'), (1, 'live'), (2, 'frozen'), (2, 'frozen')]:
