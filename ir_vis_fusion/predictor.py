@@ -192,8 +192,7 @@ class FusionPredictor:
         self.lap('upload')
         view = self._view(pair, thermal, frame_settings) if thermal.usable else None
         if frame_settings.enable and thermal.usable:
-            fused = self._fuse(visible, encoding, thermal, view, frame_settings)
-            mode = Mode.FUSED
+            fused, mode = self._fuse(visible, encoding, thermal, view, frame_settings), Mode.FUSED
         else:
             fused, mode = colors.in_order(visible, encoding, self._encoding), Mode.VISIBLE_ONLY
         if thermal.state is not ThermalState.LIVE and self.settings.thermal.ffc_policy == 'drop':
@@ -262,22 +261,25 @@ class FusionPredictor:
         """Run the network on what it takes and give its result the visible colours."""
         color, images = self.network.color, self._backend.images
         both = None if color else colors.luma_and_ir(visible, encoding, thermal, view)
-        ir = thermal.ir if both is None else both[1]
-        self.lap('normalise')
         features = ()
         if self._guide is not None:
-            scene = visible, encoding, to_type(ir, torch.float32)
+            seen = both[1] if both is not None and view is None else thermal.ir
+            self.lap('normalise')
+            scene = visible, encoding, to_type(seen, torch.float32)
             features = self._guide.features(*scene, settings.prompt)
             self.lap('guidance')
-        ir = register(ir, visible.shape[:2], view)[None, None]
-        self.lap('register')
-        if color:
-            vis = colors.to_rgb(visible, encoding)
-        elif both is None:
-            vis = colors.luma(visible, encoding, images)[None, None]
+        if both is not None:
+            vis, ir = (plane[None, None] for plane in both)
         else:
-            vis = both[0][None, None]
-        ir = to_type(ir, images)
+            ir = thermal.ir
+            self.lap('normalise')
+            ir = register(ir, visible.shape[:2], view)[None, None]
+            self.lap('register')
+            if color:
+                vis = colors.to_rgb(visible, encoding)
+            else:
+                vis = colors.luma(visible, encoding, images)[None, None]
+            ir = to_type(ir, images)
         self.lap('normalise')
         fused = self._backend(vis, ir, *features)
         self.lap('network')

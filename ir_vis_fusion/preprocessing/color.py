@@ -76,16 +76,17 @@ def luma_and_ir(
     image: torch.Tensor, encoding: PixelEncoding, thermal: ThermalImage, view: View | None
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """
-    Return luma and normalised infrared, (H, W) float32, at once, where a kernel does that.
+    Return luma and registered infrared, (H, W) float32, at once, where a kernel does that.
 
-    It takes images on CUDA, of one size and view, that need no more than a Scale; None otherwise.
+    It takes images on CUDA that need no more than a Scale, and a view where they are not of one
+    size; None otherwise.
     """
-    if view is not None or thermal.scale is None or thermal.raw.shape != image.shape[:2]:
+    if thermal.scale is None or (view is None and thermal.raw.shape != image.shape[:2]):
         return None
     if (kernels := _kernels(image)) is None:
         return None
-    low, span = thermal.scale.low, thermal.scale.span
-    return kernels.prepare(image, _weights(encoding), thermal.raw, low, span)
+    low, span, places = thermal.scale.low, thermal.scale.span, view and view.places
+    return kernels.prepare(image, _weights(encoding), thermal.raw, low, span, places)
 
 
 def swap_colors(image: torch.Tensor) -> torch.Tensor:

@@ -14,10 +14,18 @@ import triton.language as tl
 _BLOCK = 1024
 
 
-@triton.jit(do_not_specialize=['count'])
+@triton.jit
+def _normalized(raw, at, there, low, span):
+    number = tl.load(raw + at, mask=there, other=0).to(tl.float32)
+    # Neither infinite nor NaN, which is not equal to itself.
+    share = tl.where(tl.abs(number) < float('inf'), (number - low) / span, 0.0)
+    return tl.minimum(tl.maximum(share, 0.0), 1.0)
+
+
+@triton.jit(do_not_specialize=['count', 'height', 'width'])
 def _prepare(
-    image, raw, luma, ir, count, first, second, third, low, span,
-    block: tl.constexpr,
+    image, raw, columns, rows, luma, ir, count, height, width, first, second, third, low, span,
+    placed: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     at = tl.program_id(0) * block + tl.arange(0, block)
     there = at < count
@@ -25,11 +33,27 @@ def _prepare(
     b = tl.load(image + 3 * at + 1, mask=there, other=0).to(tl.float32)
     c = tl.load(image + 3 * at + 2, mask=there, other=0).to(tl.float32)
     tl.store(luma + at, a * first + b * second + c * third, mask=there)
-    number = tl.load(raw + at, mask=there, other=0).to(tl.float32)
-    # Neither infinite nor NaN, which is not equal to itself.
-    finite = tl.abs(number) < float('inf')
-    share = tl.where(finite, (number - low) / span, 0.0)
-    tl.store(ir + at, tl.minimum(tl.maximum(share, 0.0), 1.0), mask=there)
+    if placed:
+        # Between four pixels; beyond its edge the image is repeated.
+        x = tl.load(columns + at, mask=there, other=0.0)
+        y = tl.load(rows + at, mask=there, other=0.0)
+        x = tl.minimum(tl.maximum(x, 0.0), width - 1.0)
+        y = tl.minimum(tl.maximum(y, 0.0), height - 1.0)
+        left = x.to(tl.int32)
+        top = y.to(tl.int32)
+        x -= left
+        y -= top
+        across = tl.minimum(left + 1, width - 1) - left
+        corner = top * width + left
+        below = tl.minimum(top + 1, height - 1) * width + left
+        upper = _normalized(raw, corner, there, low, span)
+        upper += x * (_normalized(raw, corner + across, there, low, span) - upper)
+        lower = _normalized(raw, below, there, low, span)
+        lower += x * (_normalized(raw, below + across, there, low, span) - lower)
+        share = upper + y * (lower - upper)
+    else:
+        share = _normalized(raw, at, there, low, span)
+    tl.store(ir + at, share, mask=there)
 
 
 @triton.jit(do_not_specialize=['count'])
@@ -58,10 +82,15 @@ def _recombine(
 
 
 def prepare(
-    image: Tensor, weights: tuple[float, float, float], raw: Tensor, low: float, span: float
+    image: Tensor,
+    weights: tuple[float, float, float],
+    raw: Tensor,
+    low: float,
+    span: float,
+    places: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """
-    Return luma and normalised infrared of one size, two (H, W) float32 in [0, 1].
+    Return luma and normalised infrared in the view of the image, two (H, W) float32 in [0, 1].
 
     Parameters
     ----------
@@ -70,20 +99,26 @@ def prepare(
     weights
         Of its colours, in their order, of sum one.
     raw
-        (H, W) uint8, uint16 or float32, what is infrared before it is (raw - low) / span,
+        (h, w) uint8, uint16 or float32, what is infrared before it is (raw - low) / span,
         clamped; what is not finite becomes 0.
     low, span
         See there.
+    places
+        Column and row of ``raw`` for each pixel of the image, (H, W) float32; None where they are
+        the pixel's own.
 
     """
     image, raw = image.contiguous(), raw.contiguous()
-    luma, ir = (torch.empty(raw.shape, dtype=torch.float32, device=raw.device) for _ in range(2))
-    count = raw.numel()
+    luma, ir = (torch.empty(image.shape[:2], device=raw.device) for _ in range(2))
+    count = luma.numel()
     shares = (weight / 255 for weight in weights)
+    # Other pointers stand for the places where there are none; they are not read.
+    columns, rows = places or (luma, ir)
     with torch.cuda.device_of(raw):
         _prepare[(triton.cdiv(count, _BLOCK),)](
-            image, raw, luma, ir, count, *shares, low, span, block=_BLOCK
-        )
+            image, raw, columns, rows, luma, ir, count, *raw.shape, *shares, low, span,
+            placed=places is not None, block=_BLOCK,
+        )  # fmt: skip
     return luma, ir
 
 
@@ -120,7 +155,8 @@ def compile_all(device: torch.device) -> None:
     image = torch.zeros(1, 1, 3, dtype=torch.uint8, device=device)
     for dtype in (torch.uint8, torch.uint16, torch.float32):
         raw = torch.zeros(1, 1, dtype=dtype, device=device)
-        luma, ir = prepare(image, (0.3, 0.6, 0.1), raw, 0.5, 1.5)
+        for places in (None, (torch.zeros(1, 1, device=device),) * 2):
+            luma, ir = prepare(image, (0.3, 0.6, 0.1), raw, 0.5, 1.5, places)
     for mask in (None, ir):
         for swap in (False, True):
             recombine(image, luma, ir, (0.2, 2.0, 0.4), 0.5, mask, swap)

@@ -33,6 +33,15 @@ class View:
     hidden
         (H, W) bool, where the thermal camera sees something nearer.
 
+    Attributes
+    ----------
+    places
+        ``columns`` and ``rows`` where they are inside or next to it, (H, W) float32 without NaN.
+    mask
+        (H, W) float32 in [0, 1], None where all is seen: how far to believe what is warped.
+    coverage
+        The share of the visible image that the thermal camera sees.
+
     """
 
     def __init__(
@@ -45,11 +54,10 @@ class View:
             inside &= ~hidden
         self.mask = None if bool(inside.all()) else _feathered(inside)
         self.coverage = float(inside.float().mean())
-        columns = columns.nan_to_num(nan=-1.0).clamp(-1, width)
-        rows = rows.nan_to_num(nan=-1.0).clamp(-1, height)
-        if columns.device.type == 'cpu':
-            self._maps = columns.contiguous().numpy(), rows.contiguous().numpy()
-        else:
+        columns = columns.nan_to_num(nan=-1.0).clamp(-1, width).contiguous()
+        rows = rows.nan_to_num(nan=-1.0).clamp(-1, height).contiguous()
+        self.places = columns, rows
+        if columns.device.type != 'cpu':
             grid = torch.stack(
                 [(columns + 0.5) * (2 / width) - 1, (rows + 0.5) * (2 / height) - 1]
             )
@@ -66,7 +74,7 @@ class View:
             # Half the time of grid_sample.
             warped = cv2.remap(
                 image.contiguous().numpy(),
-                *self._maps,
+                *(places.numpy() for places in self.places),
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )

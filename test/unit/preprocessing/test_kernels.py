@@ -18,6 +18,7 @@ from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing import kernels
 from ir_vis_fusion.preprocessing.color import _FADING, _RGB_WEIGHTS, luma, recombine
 from ir_vis_fusion.preprocessing.thermal import Scale, ThermalNormalizer
+from ir_vis_fusion.preprocessing.view import View
 from ir_vis_fusion.types import PixelEncoding
 
 device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -33,6 +34,20 @@ for dtype, low, span in ((torch.uint8, 0, 255), (torch.uint16, 9.5, 99), (torch.
     found, ir = kernels.prepare(image.to(device), _RGB_WEIGHTS, raw.to(device), low, span)
     torch.testing.assert_close(found.cpu(), vis_y, atol=1e-6, rtol=0)
     torch.testing.assert_close(ir.cpu(), expected, atol=1e-6, rtol=0)
+    # Registered: between pixels, on the edge and beyond it.
+    places = torch.rand(2, 37, 61, generator=generator)
+    places = places * torch.tensor([64.0, 40.0]).view(2, 1, 1) - 2
+    places[:, 2, :3] = torch.tensor([[60.0, 0.0, 60.0], [36.0, 0.0, 0.0]])
+    view = View(*places, (61, 37))
+    columns, rows = view.places
+    grid = torch.stack([(columns + 0.5) * (2 / 61) - 1, (rows + 0.5) * (2 / 37) - 1], dim=-1)[None]
+    expected = torch.nn.functional.grid_sample(
+        expected[None, None], grid, padding_mode='border', align_corners=False
+    )[0, 0]
+    placed = tuple(one.to(device) for one in view.places)
+    given = raw.to(device), low, span
+    _, ir = kernels.prepare(image.to(device), _RGB_WEIGHTS, *given, placed)
+    torch.testing.assert_close(ir.cpu(), expected, atol=2e-5, rtol=0)
 # Also beyond [0, 1] on both sides, and equal to the image's luma in one row.
 fused = torch.rand(37, 61, generator=generator) * 1.4 - 0.2
 fused[0] = vis_y[0]
