@@ -82,8 +82,8 @@ def _gate(
 
 @triton.jit
 def _products(
-    maps, result, count, steps,
-    channels: tl.constexpr, pixels: tl.constexpr,
+    maps, result, count,
+    steps: tl.constexpr, channels: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
     share = tl.program_id(0)
     channel = tl.arange(0, channels)[None, :]
@@ -201,7 +201,7 @@ def attention(maps: Tensor, temperature: Tensor, project: Tensor) -> Tensor:
     shares = min(_SHARES, triton.cdiv(count, _PIXELS))
     steps = triton.cdiv(count, _PIXELS * shares)
     parts = torch.empty(shares, channels * (channels + 2), device=maps.device)
-    _products[(shares,)](maps, parts, count, steps, channels=channels, pixels=_PIXELS)
+    _products[(shares,)](maps, parts, count, steps=steps, channels=channels, pixels=_PIXELS)
     result = maps.new_empty(channels, channels)
     width = channels // temperature.numel()
     _mix[(1,)](parts.sum(0), temperature, project, result, width, channels=channels)
