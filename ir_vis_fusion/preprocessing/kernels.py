@@ -116,8 +116,8 @@ def prepare(
     columns, rows = places or (luma, ir)
     with torch.cuda.device_of(raw):
         _prepare[(triton.cdiv(count, _BLOCK),)](
-            image, raw, columns, rows, luma, ir, count, *raw.shape, *shares, low, span,
-            placed=places is not None, block=_BLOCK,
+            image, raw, columns, rows, luma, ir, count, *raw.shape, *shares,
+            float(low), float(span), placed=places is not None, block=_BLOCK,
         )  # fmt: skip
     return luma, ir
 
@@ -144,7 +144,7 @@ def recombine(
     place = luma if mask is None else mask.contiguous()
     with torch.cuda.device_of(image):
         _recombine[(triton.cdiv(count, _BLOCK),)](
-            image, luma, fused, place, result, count, strength, *fading,
+            image, luma, fused, place, result, count, float(strength), *fading,
             masked=mask is not None, swap=swap, block=_BLOCK,
         )  # fmt: skip
     return result

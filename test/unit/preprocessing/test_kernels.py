@@ -53,7 +53,7 @@ fused = torch.rand(37, 61, generator=generator) * 1.4 - 0.2
 fused[0] = vis_y[0]
 mask = torch.rand(37, 61, generator=generator)
 mask[1] = 0
-for how in ((1.0, None, False), (1.0, mask, False), (0.4, None, True), (0.7, mask, True)):
+for how in ((1, None, False), (1.0, mask, False), (0.4, None, True), (0.7, mask, True)):
     expected = recombine(image, vis_y, fused, *how)
     strength, share, swap = how
     share = None if share is None else share.to(device)
