@@ -6,6 +6,9 @@ from torch import Tensor
 
 # Where each image of a package begins; more than any type's size and any GPU's sector.
 _ALIGNMENT = 256
+# Torch copies on all threads, which sleep between frames: to wake them takes as long as one thread
+# needs for half a megabyte to a whole one.
+_FOR_THREADS = 1 << 20
 
 
 class Transfer:
@@ -73,8 +76,7 @@ class Transfer:
         block = self._pinned((end,), torch.uint8)
         sent = [_view(block, start, image) for start, image in zip(starts, images, strict=True)]
         for place, image in zip(sent, images, strict=True):
-            if _is_plain(image):
-                # On several threads, which NumPy does not.
+            if image.nbytes >= _FOR_THREADS and _is_plain(image):
                 place.copy_(torch.from_numpy(image))
             else:
                 np.copyto(place.numpy(), image)

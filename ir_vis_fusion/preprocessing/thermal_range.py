@@ -51,11 +51,9 @@ def by_histogram(sample: Tensor, percentiles: tuple[float, ...]) -> tuple[float,
         pixels = pixels[np.isfinite(pixels)]
         if not pixels.size:
             return (math.nan,) * len(percentiles)
-        pixels = np.clip(pixels + 0.5, 0, _LAST)
-    levels = pixels.astype(np.int64)
-    lowest = levels.min()
-    levels -= lowest
-    counts = np.bincount(levels).cumsum()
+        pixels = np.clip(pixels + 0.5, 0, _LAST).astype(np.uint16)
+    lowest = pixels.min()
+    counts = np.bincount(pixels - lowest).cumsum()
     ranks = [round((pixels.size - 1) * (percent / 100)) + 1 for percent in percentiles]
     return tuple(float(lowest + place) for place in counts.searchsorted(ranks))
 
