@@ -14,6 +14,7 @@ from ir_vis_fusion.backends.device import select_device
 from ir_vis_fusion.backends.half_size import HalfSize
 from ir_vis_fusion.backends.interface import Network
 from ir_vis_fusion.backends.transfer import Transfer
+from ir_vis_fusion.backends.whole_frame import WholeFrame
 from ir_vis_fusion.checkpoint import resolve
 from ir_vis_fusion.config import FrameSettings, PredictorSettings
 from ir_vis_fusion.guidance.guide import check_prompt, guidance_note, Guide, Wanted
@@ -44,7 +45,7 @@ DEFAULT_FRAME_SETTINGS = FrameSettings()
 STAGES = ('normalise', 'upload', 'guidance', 'register', 'network', 'recombine', 'download')
 
 
-def _nothing(stage: str) -> None:
+def unmarked(stage: str) -> None:
     """Let a stage end unnoticed."""
 
 
@@ -72,7 +73,7 @@ class FusionPredictor:
     ----------
     lap
         Called with the name of each stage, one of ``STAGES``, when it ends; a stopwatch may take
-        the place of the function that does nothing.
+        the place of :func:`unmarked`.
 
     Raises
     ------
@@ -94,12 +95,13 @@ class FusionPredictor:
         background: bool = False,
     ) -> None:
         self.settings = settings
-        self.lap: Callable[[str], None] = _nothing
+        self.lap: Callable[[str], None] = unmarked
         self.device = select_device(settings.device)
         if settings.cpu_threads and self.device.type == 'cpu':
             use_threads(settings.cpu_threads)
         exact = settings.precision == 'float32'
         self._backend = load_backend(resolve(settings.model), self.device, exact)
+        self._whole = WholeFrame.of(self._backend, self.device)
         self._transfer = Transfer(self.device)
         self._front_end = ThermalFrontEnd(settings.thermal, self._upload_thermal)
         self._registration = Registration(settings.registration, self.device)
@@ -157,7 +159,7 @@ class FusionPredictor:
 
     def halve(self) -> None:
         """Run the network at half size from now on, for want of memory."""
-        self._backend = HalfSize(self._backend)
+        self._backend, self._whole = HalfSize(self._backend), None
 
     def warm_up(self, height: int, width: int) -> None:
         """Fuse one pair of that size, so that the first real one is not the slow one."""
@@ -236,9 +238,9 @@ class FusionPredictor:
 
     def _thermal_type(self, pair: FramePair) -> torch.dtype:
         """Return what the network takes; what is to be resampled first is not rounded before."""
-        fits = pair.thermal.image.shape == pair.visible.image.shape[:2]
-        fits = fits and self.settings.registration.mode == 'none'
-        return self._backend.images if fits else torch.float32
+        same = pair.thermal.image.shape == pair.visible.image.shape[:2]
+        same = same and self.settings.registration.mode == 'none'
+        return self._backend.images if same else torch.float32
 
     def _view(
         self, pair: FramePair, thermal: ThermalImage, settings: FrameSettings
@@ -259,6 +261,11 @@ class FusionPredictor:
         settings: FrameSettings,
     ) -> torch.Tensor:
         """Run the network on what it takes and give its result the visible colours."""
+        # A graph has no stages to tell of.
+        if self._whole is not None and self.lap is unmarked and not settings.local_contrast:
+            given = visible, (encoding, self._encoding), thermal, view, settings.strength
+            if (image := self._whole(*given)) is not None:
+                return image
         color, images = self.network.color, self._backend.images
         both = None if color else colors.luma_and_ir(visible, encoding, thermal, view)
         features = ()

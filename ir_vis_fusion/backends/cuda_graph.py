@@ -44,8 +44,8 @@ class CudaBackend:
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, exact: bool = False) -> None:
         self.network = describe(checkpoint)
-        run = prepare_network(checkpoint.model, device, exact)
-        self._graphs = GraphCache(lambda *inputs: record(run, inputs))
+        self.compute = prepare_network(checkpoint.model, device, exact)
+        self._graphs = GraphCache(lambda *inputs: record(self.compute, inputs))
 
     @torch.inference_mode()
     def __call__(self, vis: Tensor, ir: Tensor, *features: Tensor | None) -> Tensor:
@@ -55,7 +55,7 @@ class CudaBackend:
 
 class GraphCache:
     """
-    Keep one recording for each combination of input shapes; the least recently used goes first.
+    Keep one recording for each combination of inputs' forms; the least recently used goes first.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class GraphCache:
 
     def __call__(self, *inputs: Tensor | None) -> Tensor:
         """Run the recording for these inputs, made now if need be."""
-        key = tuple(None if one is None else one.shape for one in inputs)
+        key = tuple(None if one is None else (one.shape, one.dtype) for one in inputs)
         if key not in self._kept:
             # First, for the memory of two at once may not be there.
             while len(self._kept) >= self._most:
@@ -122,8 +122,13 @@ def _fold_batch_norms(model: nn.Module) -> None:
 
 
 def record(run: Run, examples: Sequence[Tensor | None]) -> Run:
-    """Record a function on CUDA tensors as a graph; its result is valid until the next call."""
-    static = [None if one is None else one.clone() for one in examples]
+    """
+    Record a function on CUDA tensors as a graph; its result is valid until the next call.
+
+    All inputs but the first may be in pinned host memory, from where each call brings them.
+    """
+    device = examples[0].device
+    static = [None if one is None else one.to(device, copy=True) for one in examples]
     places = [one for one in static if one is not None]
     # Recorded must be what runs later: libraries choose and allocate in the first calls.
     stream = torch.cuda.Stream(places[0].device)
@@ -139,7 +144,12 @@ def record(run: Run, examples: Sequence[Tensor | None]) -> Run:
     torch.cuda.current_stream(stream.device).wait_stream(stream)
 
     def replay(*inputs: Tensor | None) -> Tensor:
-        torch._foreach_copy_(places, [one for one in inputs if one is not None])
+        given = [one for one in inputs if one is not None]
+        if len({one.dtype for one in given}) == 1:
+            torch._foreach_copy_(places, given)
+        else:
+            for place, one in zip(places, given, strict=True):
+                place.copy_(one, non_blocking=True)
         graph.replay()
         return result
 

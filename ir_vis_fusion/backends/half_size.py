@@ -22,6 +22,7 @@ class HalfSize:
     """
 
     images = torch.float32
+    compute = None
 
     def __init__(self, backend: Backend) -> None:
         self.network = backend.network

@@ -1,5 +1,6 @@
 """What a back-end is, and what it says of the network that it runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,11 +35,13 @@ class Backend(Protocol):
     Runs one network on one device; made once, called for every frame, from one thread.
 
     ``images`` is the type of the images that it takes: float32 in [0, 1], or uint8 in [0, 255],
-    which only luma on the CPU may be.
+    which only luma on the CPU may be. ``compute`` is what a CUDA graph of more than the network
+    records in place of the call: the same, without a graph of its own; None where there is none.
     """
 
     network: Network
     images: torch.dtype
+    compute: Callable[..., Tensor] | None
 
     def __call__(self, vis: Tensor, ir: Tensor, *features: Tensor | None) -> Tensor:
         """

@@ -46,6 +46,7 @@ class OnnxBackend:
     """
 
     images = torch.float32
+    compute = None
 
     def __init__(self, path: Path, device: torch.device, exact: bool = False) -> None:
         path = Path(path)

@@ -47,6 +47,7 @@ class StudentOnCpu:
     """
 
     images = torch.uint8
+    compute = None
 
     def __init__(self, checkpoint: Checkpoint, exact: bool = False) -> None:
         self.network = describe(checkpoint)

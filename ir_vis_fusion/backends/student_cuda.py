@@ -53,8 +53,8 @@ class StudentOnCuda:
             for weight, bias in self._student.folded()
         ]
         self._last_bias = self._student.folded()[-1][1].clone()
-        self._graphs = GraphCache(lambda vis, ir: record(self._fuse, (vis, ir)))
-        self._run = self._graphs if device.type == 'cuda' else self._fuse
+        self._graphs = GraphCache(lambda vis, ir: record(self.compute, (vis, ir)))
+        self._run = self._graphs if device.type == 'cuda' else self.compute
         self(*torch.zeros(2, 1, 1, *_PROBE, device=device))
 
     @staticmethod
@@ -82,7 +82,8 @@ class StudentOnCuda:
                 place.copy_(one)
         self._guidance = guidance
 
-    def _fuse(self, vis: Tensor, ir: Tensor) -> Tensor:
+    def compute(self, vis: Tensor, ir: Tensor) -> Tensor:
+        """Do it without a graph, guided as the last frame was."""
         vis, ir = vis[0, 0].contiguous(), ir[0, 0].contiguous()
         maps = self._kernels.to_blocks(vis, ir, self._student.factor)
         *hidden, last = zip(self._student.body[::2], self._layers, strict=True)

@@ -48,6 +48,7 @@ class TensorrtBackend:
     """
 
     images = torch.float32
+    compute = None
 
     def __init__(self, path: Path, device: torch.device, exact: bool = False) -> None:
         path = Path(path)

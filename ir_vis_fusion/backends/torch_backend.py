@@ -38,6 +38,7 @@ class TorchBackend:
     """Run the network of a checkpoint on a device, as it is."""
 
     images = torch.float32
+    compute = None
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self.network = describe(checkpoint)

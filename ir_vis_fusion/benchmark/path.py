@@ -21,7 +21,7 @@ from ir_vis_fusion.benchmark.stopwatch import figures, Stopwatch
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve
 from ir_vis_fusion.config import PredictorSettings
 from ir_vis_fusion.errors import EvaluationError
-from ir_vis_fusion.predictor import FusionPredictor
+from ir_vis_fusion.predictor import FusionPredictor, unmarked
 from ir_vis_fusion.preprocessing.encodings import decode, to_bytes
 from ir_vis_fusion.preprocessing.floor import Floor
 from ir_vis_fusion.preprocessing.levels import to_type
@@ -151,18 +151,18 @@ def _whole(
     """Return the times of whole frames; where marks wait for a device, of frames without any."""
     if not watch.waits:
         return watch.frames
-    predictor.lap = _unmarked
+    predictor.lap = unmarked
     whole = Stopwatch(predictor.device)
+    # Frames without marks go their own way, which is recorded first.
+    for index in range(effort.warm_up):
+        _frame(predictor, images, index, whole, unmarked)
+    whole.frames.clear()
     first = effort.warm_up + len(watch.frames)
     end_s = time.perf_counter() + effort.seconds
     for index in _until(end_s, first, effort.frames):
-        _frame(predictor, images, index, whole, _unmarked)
+        _frame(predictor, images, index, whole, unmarked)
         whole.lap('whole')
     return whole.frames
-
-
-def _unmarked(stage: str) -> None:
-    """Let a stage end unnoticed."""
 
 
 def _network_alone(

@@ -6,6 +6,7 @@ Luma is float32 on any device, by torch, or bytes on the CPU, by OpenCV. Torch h
 by one because it is four times slower where it broadcasts over an inner dimension of three.
 """
 
+from collections.abc import Callable
 import functools
 from types import ModuleType
 
@@ -81,12 +82,59 @@ def luma_and_ir(
     It takes images on CUDA that need no more than a Scale, and a view where they are not of one
     size; None otherwise.
     """
+    if (kernels := kernels_for(image, thermal, view)) is None:
+        return None
+    scale = thermal.scale.low, thermal.scale.span
+    return kernels.prepare(image, _weights(encoding), thermal.raw, scale, view and view.places)
+
+
+def kernels_for(
+    image: torch.Tensor, thermal: ThermalImage, view: View | None
+) -> ModuleType | None:
+    """Return the module of kernels where it takes these images as they are, None elsewhere."""
     if thermal.scale is None or (view is None and thermal.raw.shape != image.shape[:2]):
         return None
-    if (kernels := _kernels(image)) is None:
-        return None
-    low, span, places = thermal.scale.low, thermal.scale.span, view and view.places
-    return kernels.prepare(image, _weights(encoding), thermal.raw, low, span, places)
+    return _kernels(image)
+
+
+def fuse(
+    kernels: ModuleType,
+    network: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    order: tuple[PixelEncoding, PixelEncoding],
+    image: torch.Tensor,
+    raw: torch.Tensor,
+    numbers: torch.Tensor,
+    columns: torch.Tensor | None,
+    rows: torch.Tensor | None,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """
+    Do :func:`luma_and_ir`, a network of luma and :func:`recombine`, for a graph to record.
+
+    Parameters
+    ----------
+    kernels
+        What :func:`kernels_for` gave.
+    network
+        Takes luma and infrared, (1, 1, H, W) float32 each, and gives the fused luma.
+    order
+        Encodings of the image and of the result.
+    image
+        (H, W, 3) uint8.
+    raw
+        (h, w), the camera's numbers.
+    numbers
+        (3,) float32: low and span of the Scale, and the strength.
+    columns, rows, mask
+        Those of the View, (H, W) float32; None where there is none.
+
+    """
+    places = None if columns is None else (columns, rows)
+    encoding, wanted = order
+    planes = kernels.prepare(image, _weights(encoding), raw, numbers[:2], places)
+    fused = network(*(plane[None, None] for plane in planes))[0, 0]
+    swap = encoding is not wanted
+    return kernels.recombine(image, planes[0], fused, _FADING, numbers[2:], mask, swap)
 
 
 def swap_colors(image: torch.Tensor) -> torch.Tensor:

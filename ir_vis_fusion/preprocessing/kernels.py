@@ -25,8 +25,11 @@ def _normalized(raw, at, there, low, span):
 @triton.jit(do_not_specialize=['count', 'height', 'width'])
 def _prepare(
     image, raw, columns, rows, luma, ir, count, height, width, first, second, third, low, span,
-    placed: tl.constexpr, block: tl.constexpr,
+    placed: tl.constexpr, pointed: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
+    if pointed:
+        span = tl.load(low + 1)
+        low = tl.load(low)
     at = tl.program_id(0) * block + tl.arange(0, block)
     there = at < count
     a = tl.load(image + 3 * at, mask=there, other=0).to(tl.float32)
@@ -59,8 +62,10 @@ def _prepare(
 @triton.jit(do_not_specialize=['count'])
 def _recombine(
     image, luma, fused, mask, result, count, strength, jump, fade, most,
-    masked: tl.constexpr, swap: tl.constexpr, block: tl.constexpr,
+    masked: tl.constexpr, swap: tl.constexpr, pointed: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
+    if pointed:
+        strength = tl.load(strength)
     at = tl.program_id(0) * block + tl.arange(0, block)
     there = at < count
     before = tl.load(luma + at, mask=there, other=0.0)
@@ -85,8 +90,7 @@ def prepare(
     image: Tensor,
     weights: tuple[float, float, float],
     raw: Tensor,
-    low: float,
-    span: float,
+    scale: tuple[float, float] | Tensor,
     places: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """
@@ -101,8 +105,8 @@ def prepare(
     raw
         (h, w) uint8, uint16 or float32, what is infrared before it is (raw - low) / span,
         clamped; what is not finite becomes 0.
-    low, span
-        See there.
+    scale
+        Low and span; or (2,) float32 that holds them, for a graph to read anew each time.
     places
         Column and row of ``raw`` for each pixel of the image, (H, W) float32; None where they are
         the pixel's own.
@@ -114,10 +118,12 @@ def prepare(
     shares = (weight / 255 for weight in weights)
     # Other pointers stand for the places where there are none; they are not read.
     columns, rows = places or (luma, ir)
+    pointed = isinstance(scale, Tensor)
+    low, span = (scale, 0.0) if pointed else map(float, scale)
     with torch.cuda.device_of(raw):
         _prepare[(triton.cdiv(count, _BLOCK),)](
             image, raw, columns, rows, luma, ir, count, *raw.shape, *shares,
-            float(low), float(span), placed=places is not None, block=_BLOCK,
+            low, span, placed=places is not None, pointed=pointed, block=_BLOCK,
         )  # fmt: skip
     return luma, ir
 
@@ -127,7 +133,7 @@ def recombine(
     luma: Tensor,
     fused: Tensor,
     fading: tuple[float, float, float],
-    strength: float = 1.0,
+    strength: float | Tensor = 1.0,
     mask: Tensor | None = None,
     swap: bool = False,
 ) -> Tensor:
@@ -135,17 +141,20 @@ def recombine(
     Return (H, W, 3) uint8 with its luma exchanged; see :func:`.color.recombine`.
 
     ``fading`` are jump, fade and most: the share of the chroma is
-    1 - fade * (abs(change) - jump), the bracket between 0 and ``most``.
+    1 - fade * (abs(change) - jump), the bracket between 0 and ``most``. A strength in a (1,)
+    float32 is read anew by each replay of a graph.
     """
     image, luma, fused = image.contiguous(), luma.contiguous(), fused.contiguous()
     result = torch.empty_like(image)
     count = luma.numel()
     # Where there is no mask another pointer stands for it; it is not read.
     place = luma if mask is None else mask.contiguous()
+    pointed = isinstance(strength, Tensor)
+    strength = strength if pointed else float(strength)
     with torch.cuda.device_of(image):
         _recombine[(triton.cdiv(count, _BLOCK),)](
-            image, luma, fused, place, result, count, float(strength), *fading,
-            masked=mask is not None, swap=swap, block=_BLOCK,
+            image, luma, fused, place, result, count, strength, *fading,
+            masked=mask is not None, swap=swap, pointed=pointed, block=_BLOCK,
         )  # fmt: skip
     return result
 
@@ -156,7 +165,7 @@ def compile_all(device: torch.device) -> None:
     for dtype in (torch.uint8, torch.uint16, torch.float32):
         raw = torch.zeros(1, 1, dtype=dtype, device=device)
         for places in (None, (torch.zeros(1, 1, device=device),) * 2):
-            luma, ir = prepare(image, (0.3, 0.6, 0.1), raw, 0.5, 1.5, places)
+            luma, ir = prepare(image, (0.3, 0.6, 0.1), raw, (0.5, 1.5), places)
     for mask in (None, ir):
         for swap in (False, True):
             recombine(image, luma, ir, (0.2, 2.0, 0.4), 0.5, mask, swap)

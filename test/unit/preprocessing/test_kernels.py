@@ -31,7 +31,7 @@ for dtype, low, span in ((torch.uint8, 0, 255), (torch.uint16, 9.5, 99), (torch.
     if dtype == torch.float32:
         raw[0, :3] = torch.tensor([math.nan, math.inf, -math.inf])
     expected = ThermalNormalizer(ThermalSettings()).apply(raw, Scale(low, span))
-    found, ir = kernels.prepare(image.to(device), _RGB_WEIGHTS, raw.to(device), low, span)
+    found, ir = kernels.prepare(image.to(device), _RGB_WEIGHTS, raw.to(device), (low, span))
     torch.testing.assert_close(found.cpu(), vis_y, atol=1e-6, rtol=0)
     torch.testing.assert_close(ir.cpu(), expected, atol=1e-6, rtol=0)
     # Registered: between pixels, on the edge and beyond it.
@@ -45,7 +45,7 @@ for dtype, low, span in ((torch.uint8, 0, 255), (torch.uint16, 9.5, 99), (torch.
         expected[None, None], grid, padding_mode='border', align_corners=False
     )[0, 0]
     placed = tuple(one.to(device) for one in view.places)
-    given = raw.to(device), low, span
+    given = raw.to(device), (low, span)
     _, ir = kernels.prepare(image.to(device), _RGB_WEIGHTS, *given, placed)
     torch.testing.assert_close(ir.cpu(), expected, atol=2e-5, rtol=0)
 # Also beyond [0, 1] on both sides, and equal to the image's luma in one row.
