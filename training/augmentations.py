@@ -26,6 +26,12 @@ LARGEST_ANGLE = math.radians(5)
 LARGEST_SCALE = 1.1
 LARGEST_SHEAR = math.tan(math.radians(3))
 
+# A clear day: what is black and white of luma, where they go, and what is too flat to be stretched
+# so far.
+_VISIBLE_ENDS = (0.02, 0.99)
+_LARGEST_BLACK, _LEAST_WHITE = 0.16, 0.7
+_LEAST_SPREAD = 0.25
+
 
 @dataclass(frozen=True)
 class AugmentationSettings(Settings):
@@ -65,6 +71,13 @@ class AugmentationSettings(Settings):
         maximum=1,
     )
     largest_night_gamma: float = setting(4.0, 'darkest gamma of such a night', minimum=1)
+    clear_share: float = setting(
+        0.0,
+        'share of the other crops that become a clear, cool day: full contrast in the visible '
+        'image, dark infrared',
+        minimum=0,
+        maximum=1,
+    )
     noise_share: float = setting(0.5, 'share of crops with noisy inputs', minimum=0, maximum=1)
     largest_noise: float = setting(0.02, 'largest noise of the inputs', minimum=0, maximum=1)
     degraded_share: float = setting(
@@ -153,6 +166,8 @@ class Augmenter:
             vis = vis ** chance.between(settings.least_gamma, settings.largest_gamma)
         if chance.happens(settings.night_share):
             vis, ir = self._at_night(vis, ir, chance)
+        elif chance.happens(settings.clear_share):
+            vis, ir = self._on_a_clear_day(vis, ir, chance)
         inputs = self._spoiled(vis, ir, chance)
         return Sample(*inputs, vis, ir, None if pair.teacher is None else teacher)
 
@@ -163,6 +178,18 @@ class Augmenter:
         ir = ir ** chance.between(1.0, settings.largest_night_gamma)
         ir = ir * chance.between(settings.least_contrast, 1.0) + chance.between(0.0, 0.05)
         return (vis * 255).round() / 255, (ir.clamp(max=1.0) * 255).round() / 255
+
+    def _on_a_clear_day(self, vis: Tensor, ir: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
+        """Leave no haze in the visible image and little but what is warm in the infrared one."""
+        settings = self._settings
+        ends = torch.tensor(_VISIBLE_ENDS, device=vis.device)
+        low, high = rgb_luma(vis).flatten().quantile(ends)
+        black, white = chance.between(0.0, _LARGEST_BLACK), chance.between(_LEAST_WHITE, 1.0)
+        gain = (white - black) / (high - low).clamp(min=_LEAST_SPREAD)
+        vis = ((vis - low) * gain + black).clamp(0, 1)
+        ir = ir ** chance.between(1.0, settings.largest_night_gamma)
+        ir = ir * chance.between(settings.least_contrast, 1.0) + chance.between(0.0, 0.1)
+        return vis, ir.clamp(max=1.0)
 
     def _moved(self, pair: ImagePair, chance: Chance) -> Tensor:
         """

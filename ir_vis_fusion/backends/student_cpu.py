@@ -59,8 +59,10 @@ class StudentOnCpu:
 
     @staticmethod
     def takes(model: nn.Module) -> bool:
-        """Say whether this is a student whose blocks are words."""
-        return isinstance(model, Student) and model.factor in (2, 4)
+        """Say whether this is a student of words as blocks and without gaps in its first layer."""
+        if not isinstance(model, Student) or model.factor not in (2, 4):
+            return False
+        return model.body[0].dilation == (1, 1)
 
     @torch.inference_mode()
     def __call__(self, vis: Tensor, ir: Tensor, guidance: Tensor | None = None) -> Tensor:
@@ -95,9 +97,10 @@ class StudentOnCpu:
         factors = torch.ones(last[0].shape[0])
         factors[len(factors) // 2 :] = 2
         layers[-1] = (last[0] * factors[:, None, None, None], last[1] * factors)
+        forms = self._student.body[::2]
         return [
-            _Layer(weight, bias, self._dtype, relu=index + 1 < len(layers))
-            for index, (weight, bias) in enumerate(layers)
+            _Layer(*layer, self._dtype, form.dilation[0], relu=form is not forms[-1])
+            for layer, form in zip(layers, forms, strict=True)
         ]
 
 
@@ -119,20 +122,29 @@ class _Layer:
     """
     A convolution of channels-last maps, with ReLU or without.
 
-    (N, C, 3 k, 3) weights go down by k rows at a time.
+    (N, C, s k, s) weights go down by k rows at a time.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, relu: bool) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor, dtype: torch.dtype, dilation: int, relu: bool
+    ) -> None:
         self._relu = relu
         self._fused = has_fused_convolution()
-        step = weight.shape[2] // 3
-        self._stride = self._padding = [step, 1]
+        side = weight.shape[3]
+        step, around = weight.shape[2] // side, dilation * (side // 2)
+        self._stride, self._padding = [step, 1], [step * around, around]
+        self._dilation = [dilation, dilation]
         weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         if self._fused:
             # Takes, and sums up, in float32 what it multiplies in bfloat16.
             self._bias = bias.detach()
             self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-                weight, self._padding, self._stride, [1, 1], 1, [1, weight.shape[1], 128, 128]
+                weight,
+                self._padding,
+                self._stride,
+                self._dilation,
+                1,
+                [1, weight.shape[1], 128, 128],
             )
         else:
             self._weight, self._bias = weight, bias.detach().to(dtype)
@@ -140,11 +152,11 @@ class _Layer:
     def __call__(self, maps: Tensor) -> Tensor:
         if self._fused:
             return torch.ops.mkldnn._convolution_pointwise(
-                maps, self._weight, self._bias, self._padding, self._stride, [1, 1], 1,
+                maps, self._weight, self._bias, self._padding, self._stride, self._dilation, 1,
                 'relu' if self._relu else 'none', [], '',
             )  # fmt: skip
         maps = functional.conv2d(
-            maps, self._weight, self._bias, stride=self._stride, padding=self._padding
+            maps, self._weight, self._bias, self._stride, self._padding, self._dilation
         )
         return maps.relu_() if self._relu else maps
 

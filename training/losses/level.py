@@ -6,9 +6,9 @@ from torch import Tensor
 # The share of the darker source that is added, around its mean so that nothing gets brighter.
 SHARE = 0.25
 # Black of the visible image, its 2nd percentile, is haze as far as it is above 20 grey levels of
-# 255; up to 10 levels of it are taken off.
+# 255; up to 20 levels of it are taken off, and white stays white.
 BLACK = 0.02
-LEAST_HAZE, LARGEST_HAZE = 20 / 255, 10 / 255
+LEAST_HAZE, LARGEST_HAZE = 20 / 255, 20 / 255
 
 
 def level_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
@@ -17,9 +17,9 @@ def level_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
 
     .. math::
         \frac{1}{HW} \lVert F - \max(Y', I) - \frac{1}{4} (m - \bar m) \rVert_1, \quad
-        m = \min(Y', I), \quad Y' = Y - h
+        m = \min(Y', I), \quad Y' = (Y - h) / (1 - h)
 
-    with the haze h of the visible image: its 2nd percentile above 20 grey levels of 255, 10 levels
+    with the haze h of the visible image: its 2nd percentile above 20 grey levels of 255, 20 levels
     at most. Ours. The pixel-wise maximum of :func:`training.losses.intensity.intensity_loss`
     leaves nothing of the darker source, where the haze of a lamp-lit night lies over all that is
     cold, and has the least correlation of differences (SCD) of all that looks right; this target
@@ -36,7 +36,8 @@ def level_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
 
     """
     black = vis_y.float().flatten(1).quantile(BLACK, dim=1)[:, None, None, None]
-    vis_y = vis_y - (black - LEAST_HAZE).clamp(0, LARGEST_HAZE)
+    haze = (black - LEAST_HAZE).clamp(0, LARGEST_HAZE)
+    vis_y = (vis_y - haze) / (1 - haze)
     darker = torch.minimum(ir, vis_y)
     darker = darker - darker.mean((1, 2, 3), keepdim=True)
     target = torch.maximum(ir, vis_y) + SHARE * darker

@@ -29,11 +29,15 @@ TEXT = 'text_features'
 
 @dataclass(frozen=True)
 class ModelSettings(Settings):
-    """The arguments of Student."""
+    """The arguments of Student; see :meth:`arguments`."""
 
     width: int = setting(32, 'channels of the hidden layers', minimum=1)
     factor: int = setting(4, 'side of the pixel blocks that become channels', minimum=1)
     depth: int = setting(4, 'number of hidden convolutions', minimum=1)
+    dilations: str = setting(
+        '', 'of each hidden convolution, with spaces between; empty: 1 for all of them'
+    )
+    last_side: int = setting(3, "side of the last convolution's kernel, 1 or 3", minimum=1)
     guidance_features: int = setting(
         0, "length of CLIP's embeddings that guide it; 0: the plain student", minimum=0
     )
@@ -42,6 +46,16 @@ class ModelSettings(Settings):
         'what they are of: the visible image, or texts that describe the scene',
         choices=('vis_features', TEXT),
     )
+
+    def contradictions(self) -> Iterable[str]:
+        """Yield what is no number."""
+        if not all(one.isdecimal() for one in self.dilations.split()):
+            yield f'dilations must be numbers with spaces between, got {self.dilations!r}'
+
+    def arguments(self) -> dict[str, Any]:
+        """Return them as Student takes them."""
+        dilations = [int(one) for one in self.dilations.split()]
+        return flatten(self) | {'dilations': dilations}
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class Recipe(recipe.Recipe):
     """
 
     def __init__(self, settings: RecipeSettings) -> None:
-        super().__init__(settings, 'student', flatten(settings.model))
+        super().__init__(settings, 'student', settings.model.arguments())
         self.facts = {'gaps': Bandit.start()}
         self._language: LanguageLoss | None = None
         self._perception: Perception | None = None

@@ -69,7 +69,15 @@ def assert_within(levels: float, fused: Tensor, wanted: Tensor) -> None:
 
 
 @pytest.mark.parametrize('size', [(48, 64), (45, 50), (33, 32)])
-@pytest.mark.parametrize('config', [{'depth': 2}, {'width': 16, 'factor': 2}])
+@pytest.mark.parametrize(
+    'config',
+    [
+        {'depth': 2},
+        {'width': 16, 'factor': 2},
+        {'dilations': [1, 2, 4, 1], 'last_side': 1},
+        {'depth': 2, 'dilations': [1, 3], 'factor': 2},
+    ],
+)
 def test_it_gives_what_the_network_gives_at_every_size(
     save: Save, size: tuple[int, int], config: dict[str, int]
 ) -> None:
@@ -121,8 +129,11 @@ def test_bfloat16_keeps_pictures_within_a_level_and_noise_within_eight(name: str
     assert abs((fused - wanted).mean()) < 0.1
 
 
-def test_a_student_whose_blocks_are_no_words_runs_as_it_is(save: Save) -> None:
-    path = save(factor=3)
+@pytest.mark.parametrize('config', [{'factor': 3}, {'depth': 1, 'dilations': [2]}])
+def test_a_student_that_bytes_do_not_suit_runs_as_it_is(
+    save: Save, config: dict[str, int]
+) -> None:
+    path = save(**config)
     backend = load_backend(path, CPU)
     assert isinstance(backend, TorchBackend)
     vis, ir = noise()

@@ -85,6 +85,33 @@ def test_a_change_far_away_does_not_change_a_pixel(student: Student) -> None:
     assert not torch.equal(before[..., 64:], after[..., 64:])
 
 
+def test_dilations_let_it_see_farther_and_the_last_layer_may_see_no_farther() -> None:
+    """1 + 2 + 4 + 1 and nothing: eight blocks of four pixels and the block's rest."""
+    torch.manual_seed(0)
+    student = Student(dilations=[1, 2, 4, 1], last_side=1).eval()
+    assert sum(one.numel() for one in student.parameters()) == 4 * (32 * 32 * 9 + 32) + 32 * 33
+    vis_y, ir = frames(64, 160)
+    changed = ir.clone()
+    changed[..., 80:] = 1.0
+    with torch.inference_mode():
+        before, after = student(vis_y, ir), student(vis_y, changed)
+    assert torch.equal(before[..., :48], after[..., :48])
+    assert not torch.equal(before[..., 48:56], after[..., 48:56])
+
+
+@pytest.mark.parametrize(
+    ('config', 'fault'),
+    [
+        ({'dilations': [1, 2]}, r'dilations must be 4 numbers from 1 on, got \[1, 2\]'),
+        ({'dilations': [1, 2, 0, 1]}, 'from 1 on'),
+        ({'last_side': 2}, 'last_side must be 1 or 3, got 2'),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(config: dict, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        Student(**config)
+
+
 @pytest.mark.parametrize('name', ['width', 'factor', 'depth'])
 def test_a_size_below_one_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match='must be 1 or more'):

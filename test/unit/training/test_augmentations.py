@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
-from training.augmentations import AugmentationSettings, Augmenter, Batch, draw_batch, Sample
+from training.augmentations import (
+    AugmentationSettings,
+    Augmenter,
+    Batch,
+    draw_batch,
+    rgb_luma,
+    Sample,
+)
 from training.chance import Chance
 from training.datasets import ImagePair
 
@@ -223,6 +230,23 @@ def test_a_cold_night_is_dark_in_both_images_in_the_levels_of_8_bits() -> None:
             torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
         torch.testing.assert_close(night.vis, night.clean_vis)
         torch.testing.assert_close(night.ir, night.clean_ir)
+
+
+def test_a_clear_day_has_full_contrast_and_little_that_is_warm() -> None:
+    """What is learnt changes with the inputs; nights come first, and are no such days."""
+    settings = replace(PLAIN, clear_share=1.0)
+    for seed in range(8):
+        clear, plain = sample(settings, pair(), seed), sample(PLAIN, pair(), seed)
+        assert torch.equal(clear.vis, clear.clean_vis)
+        assert torch.equal(clear.ir, clear.clean_ir)
+        low, high = rgb_luma(clear.vis).quantile(torch.tensor([0.02, 0.98]))
+        assert low < 0.17
+        assert high > 0.6
+        assert clear.ir.mean() < plain.ir.mean() + 0.1
+        both = replace(settings, night_share=1.0)
+        dark = sample(both, pair(), seed)
+        night = sample(replace(PLAIN, night_share=1.0), pair(), seed)
+        assert torch.equal(dark.vis, night.vis)
 
 
 @pytest.mark.parametrize('share', ['noise_share', 'degraded_share'])

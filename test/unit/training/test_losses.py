@@ -299,21 +299,25 @@ def test_losses_after_metrics_have_finite_gradients_everywhere(loss: Loss) -> No
 
 
 def test_a_quarter_of_the_darker_source_adds_up_around_its_mean() -> None:
-    """Halves of 0.2 and 0.4 under a brighter 0.6 of the other one: -0.025 and 0.025."""
-    darker = torch.full((1, 1, 64, 64), 0.2)
-    darker[..., 32:] = 0.4
+    """Halves of 0.05 and 0.25 under a brighter 0.6 of the other one: -0.025 and 0.025."""
+    darker = torch.full((1, 1, 64, 64), 0.05)
+    darker[..., 32:] = 0.25
     ir = torch.full_like(darker, 0.6)
-    # Black of 0.2 is more than 20 levels: 10 levels of haze are taken off, of one half as of all.
-    assert level_loss(ir + 0.25 * (darker - 0.3), ir, darker).item() == pytest.approx(0, abs=1e-6)
+    assert level_loss(ir + 0.25 * (darker - 0.15), ir, darker).item() == pytest.approx(0, abs=1e-6)
     assert level_loss(ir, ir, darker).item() == pytest.approx(0.025, abs=1e-6)
 
 
-@pytest.mark.parametrize(('black', 'haze'), [(10, 0), (25, 5), (60, 10)])
+@pytest.mark.parametrize(('black', 'haze'), [(10, 0), (25, 5), (60, 20)])
 def test_haze_is_taken_off_where_the_visible_image_is_brighter(black: int, haze: int) -> None:
     vis_y = torch.full((1, 1, 64, 64), black / 255)
-    vis_y[..., 16:] = 0.5
+    vis_y[..., 16:48] = 0.5
+    vis_y[..., 48:] = 1
     none = torch.zeros_like(vis_y)
-    assert level_loss(vis_y - haze / 255, none, vis_y).item() == pytest.approx(0, abs=1e-6)
+    clear = (vis_y - haze / 255) / (1 - haze / 255)
+    assert level_loss(clear, none, vis_y).item() == pytest.approx(0, abs=1e-6)
+    # White stays white, black loses the haze.
+    assert clear.max() == 1
+    assert 255 * clear.min() <= black - haze / 2
 
 
 def test_the_source_with_the_edges_gives_the_brightness() -> None:
