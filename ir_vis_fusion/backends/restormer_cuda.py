@@ -11,6 +11,7 @@ softmax and the convolution behind it are one small matrix.
 from collections.abc import Callable
 
 from ir_vis_fusion.models.blocks import RestormerBlock, SobelMagnitude
+from ir_vis_fusion.preprocessing.color import warn_of_slowness
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -110,7 +111,8 @@ def _faster(module: nn.Module, device: torch.device) -> nn.Module | None:
         example = torch.zeros(1, channels, 8, 8, device=device)
         with torch.inference_mode(), torch.cuda.device_of(example):
             faster(example)
-    except Exception:  # noqa: BLE001 - torch does the same
+    except Exception as error:  # noqa: BLE001 - torch does the same
+        warn_of_slowness(f'kernels of {type(module).__name__}', error)
         return None
     return faster
 

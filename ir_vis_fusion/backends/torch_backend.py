@@ -7,6 +7,7 @@ from ir_vis_fusion.backends.interface import Backend, describe
 from ir_vis_fusion.backends.student_cpu import StudentOnCpu
 from ir_vis_fusion.backends.student_cuda import StudentOnCuda
 from ir_vis_fusion.checkpoint import Checkpoint, load_checkpoint
+from ir_vis_fusion.preprocessing.color import warn_of_slowness
 import torch
 from torch import Tensor
 
@@ -29,7 +30,8 @@ def load(path: Path, device: torch.device, exact: bool) -> Backend:
     if not exact and StudentOnCuda.takes(checkpoint.model):
         try:
             return StudentOnCuda(checkpoint, device)
-        except Exception:  # noqa: BLE001 - whatever is amiss with its kernels, torch does the same
+        except Exception as error:  # noqa: BLE001 - whatever is amiss, torch does the same
+            warn_of_slowness('kernels of the student', error)
             torch.cuda.synchronize(device)
     return CudaBackend(checkpoint, device, exact)
 

@@ -32,8 +32,9 @@ def trained() -> Student:
 
 def test_the_shipped_weights_load_with_guidance_and_without_change() -> None:
     """Only the FiLM is new, and it starts as identity, to the last bit."""
-    plain = load_checkpoint(resolve('student')).model
-    guided = Student(guidance_features=512).eval()
+    shipped = load_checkpoint(resolve('student'))
+    plain = shipped.model
+    guided = Student(**{**shipped.config, 'guidance_features': 512}).eval()
     result = guided.load_state_dict(plain.state_dict(), strict=False)
     assert not result.unexpected_keys
     assert all(key.startswith('film.') for key in result.missing_keys)

@@ -1,5 +1,6 @@
 """Luma and its exchange."""
 
+from ir_vis_fusion.preprocessing import color
 from ir_vis_fusion.preprocessing.color import from_rgb, luma, recombine, swap_colors, to_rgb
 from ir_vis_fusion.types import PixelEncoding
 import pytest
@@ -150,3 +151,9 @@ def test_swapped_colours_are_those_of_the_other_order():
     swapped = swap_colors(padded)
     assert torch.equal(swapped, padded.flip(-1))
     assert torch.equal(swap_colors(swapped), padded)
+
+
+def test_kernels_that_do_not_work_are_told_and_done_without() -> None:
+    """Triton has no kernels for a CPU."""
+    with pytest.warns(RuntimeWarning, match='do not work here .*torch does the same, slower'):
+        assert color._working_kernels.__wrapped__(torch.device('cpu')) is None

@@ -32,7 +32,7 @@ COMMON = (
     'augmentation.crop=32',
     'device=cpu',
 )
-STUDENT = ('model.width=4', 'model.depth=2', 'augmentation.crop=48', 'init=')
+STUDENT = ('model.width=4', 'model.depth=2', 'model.dilations=', 'augmentation.crop=48', 'init=')
 TINY = {
     'mgfusion': ('model.channels=4', 'model.heads=2', 'model.decoder_blocks=1'),
     'ldfusion': (
@@ -294,6 +294,8 @@ def test_the_finished_checkpoint_says_how_it_was_made(finished: Path) -> None:
         'width': 4,
         'factor': 4,
         'depth': 2,
+        'dilations': [],
+        'last_side': 1,
         'guidance_features': 0,
         'guided_by': 'vis_features',
     }
