@@ -6,6 +6,7 @@ A message names the value that was wrong, what was expected and what to do about
 
 from collections.abc import Iterable
 import difflib
+import warnings
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -13,6 +14,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     by_lower = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return f', did you mean {by_lower[near[0]]!r}?' if near else ''
+
+
+def warn_of_slowness(what: str, error: Exception) -> None:
+    """Warn that torch does what kernels of this package would do faster."""
+    cause = next(iter(str(error).splitlines()), '')
+    warnings.warn(
+        f'{what} do not work here ({type(error).__name__}: {cause}); torch does the same, slower. '
+        'They need triton and a C compiler.',
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 class FusionError(Exception):

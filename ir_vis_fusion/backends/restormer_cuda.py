@@ -10,8 +10,8 @@ softmax and the convolution behind it are one small matrix.
 
 from collections.abc import Callable
 
+from ir_vis_fusion.errors import warn_of_slowness
 from ir_vis_fusion.models.blocks import RestormerBlock, SobelMagnitude
-from ir_vis_fusion.preprocessing.color import warn_of_slowness
 import torch
 from torch import nn, Tensor
 from torch.nn import functional

@@ -7,7 +7,7 @@ from ir_vis_fusion.backends.interface import Backend, describe
 from ir_vis_fusion.backends.student_cpu import StudentOnCpu
 from ir_vis_fusion.backends.student_cuda import StudentOnCuda
 from ir_vis_fusion.checkpoint import Checkpoint, load_checkpoint
-from ir_vis_fusion.preprocessing.color import warn_of_slowness
+from ir_vis_fusion.errors import warn_of_slowness
 import torch
 from torch import Tensor
 

@@ -9,9 +9,9 @@ by one because it is four times slower where it broadcasts over an inner dimensi
 from collections.abc import Callable
 import functools
 from types import ModuleType
-import warnings
 
 import cv2
+from ir_vis_fusion.errors import warn_of_slowness
 from ir_vis_fusion.preprocessing.front_end import ThermalImage
 from ir_vis_fusion.preprocessing.levels import blend
 from ir_vis_fusion.preprocessing.view import View
@@ -268,14 +268,3 @@ def _working_kernels(device: torch.device) -> ModuleType | None:
         warn_of_slowness('kernels before and after the network', error)
         return None
     return kernels
-
-
-def warn_of_slowness(what: str, error: Exception) -> None:
-    """Warn that torch does what kernels of this package would do faster."""
-    cause = next(iter(str(error).splitlines()), '')
-    warnings.warn(
-        f'{what} do not work here ({type(error).__name__}: {cause}); torch does the same, slower. '
-        'They need triton and a C compiler.',
-        RuntimeWarning,
-        stacklevel=3,
-    )

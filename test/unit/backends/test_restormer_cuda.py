@@ -1,15 +1,6 @@
-"""
-Restormer blocks on CUDA compute what their modules do, within half precision.
+"""Restormer blocks on CUDA compute what their modules do, within half precision."""
 
-Without a GPU in Triton's interpreter, by another process: it decides when it is imported.
-"""
-
-import os
-import subprocess
-import sys
-
-import pytest
-import torch
+from interpreted import assert_equal_by_triton
 
 CHECK = """
 from ir_vis_fusion.backends.restormer_cuda import exchange_blocks, RestormerOnCuda, SobelOnCuda
@@ -52,12 +43,4 @@ print('equal')
 
 
 def test_they_compute_what_the_modules_do() -> None:
-    pytest.importorskip('triton', reason='triton is not installed')
-    environment = dict(os.environ)
-    if not torch.cuda.is_available():
-        environment['TRITON_INTERPRET'] = '1'
-    done = subprocess.run(
-        [sys.executable, '-c', CHECK], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == 'equal'
+    assert_equal_by_triton(CHECK)

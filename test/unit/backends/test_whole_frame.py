@@ -1,15 +1,6 @@
-"""
-A whole frame at once is what its parts are; without a GPU in Triton's interpreter.
+"""A whole frame at once is what its parts are; without a GPU in Triton's interpreter."""
 
-Triton decides when it is imported whether it interprets, hence the process of its own.
-"""
-
-import os
-import subprocess
-import sys
-
-import pytest
-import torch
+from interpreted import assert_equal_by_triton
 
 CHECK = """
 import torch
@@ -78,12 +69,4 @@ print('equal')
 
 
 def test_a_whole_frame_is_what_its_parts_are() -> None:
-    pytest.importorskip('triton', reason='triton is not installed')
-    environment = dict(os.environ)
-    if not torch.cuda.is_available():
-        environment['TRITON_INTERPRET'] = '1'
-    done = subprocess.run(
-        [sys.executable, '-c', CHECK], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == 'equal'
+    assert_equal_by_triton(CHECK)

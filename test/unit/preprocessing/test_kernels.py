@@ -1,15 +1,6 @@
-"""
-The kernels compute what torch does; without a GPU in Triton's interpreter, by another process.
+"""The kernels compute what torch does; without a GPU, in an interpreter."""
 
-Triton decides when it is imported whether it interprets.
-"""
-
-import os
-import subprocess
-import sys
-
-import pytest
-import torch
+from interpreted import assert_equal_by_triton
 
 CHECK = """
 import math
@@ -71,12 +62,4 @@ print('equal')
 
 
 def test_the_kernels_compute_what_torch_does() -> None:
-    pytest.importorskip('triton', reason='triton is not installed')
-    environment = dict(os.environ)
-    if not torch.cuda.is_available():
-        environment['TRITON_INTERPRET'] = '1'
-    done = subprocess.run(
-        [sys.executable, '-c', CHECK], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == 'equal'
+    assert_equal_by_triton(CHECK)

@@ -235,6 +235,7 @@ def test_a_cold_night_is_dark_in_both_images_in_the_levels_of_8_bits() -> None:
 def test_a_clear_day_has_full_contrast_and_little_that_is_warm() -> None:
     """What is learnt changes with the inputs; nights come first, and are no such days."""
     settings = replace(PLAIN, clear_share=1.0)
+    darker = []
     for seed in range(8):
         clear, plain = sample(settings, pair(), seed), sample(PLAIN, pair(), seed)
         assert torch.equal(clear.vis, clear.clean_vis)
@@ -242,11 +243,13 @@ def test_a_clear_day_has_full_contrast_and_little_that_is_warm() -> None:
         low, high = rgb_luma(clear.vis).quantile(torch.tensor([0.02, 0.98]))
         assert low < 0.17
         assert high > 0.6
-        assert clear.ir.mean() < plain.ir.mean() + 0.1
+        darker.append((clear.ir.mean() / plain.ir.mean()).item())
         both = replace(settings, night_share=1.0)
         dark = sample(both, pair(), seed)
         night = sample(replace(PLAIN, night_share=1.0), pair(), seed)
         assert torch.equal(dark.vis, night.vis)
+    assert max(darker) < 1.2
+    assert sum(darker) / len(darker) < 0.7
 
 
 @pytest.mark.parametrize('share', ['noise_share', 'degraded_share'])
