@@ -6,8 +6,8 @@ and contrast belong to one image each; noise and degradations are on the inputs 
 the losses compare with the clean images. All runs on the device of the chance.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 import math
 
 from ir_vis_fusion.config import setting, Settings, ThermalSettings
@@ -21,6 +21,9 @@ from training.datasets import ImagePair
 from training.degradations import DEGRADATIONS
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
+
+# Of a sample and of a batch.
+IMAGES = ('vis', 'ir', 'clean_vis', 'clean_ir', 'teacher')
 
 LARGEST_ANGLE = math.radians(5)
 LARGEST_SCALE = 1.1
@@ -107,14 +110,27 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples stacked, (B, 3, S, S) and (B, 1, S, S), and the pairs that they are crops of."""
+    """Samples stacked, (B, 3, S, S) and (B, 1, S, S), and the names of their pairs."""
 
     vis: Tensor
     ir: Tensor
     clean_vis: Tensor
     clean_ir: Tensor
     teacher: Tensor | None
-    pairs: tuple[ImagePair, ...]
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> 'Batch':
+        """Return the batch on a device, which may still be copying."""
+        return self._each(lambda image: image.to(device, non_blocking=True))
+
+    def pin_memory(self) -> 'Batch':
+        """Return the batch in pinned memory."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> 'Batch':
+        images = {name: getattr(self, name) for name in IMAGES}
+        there = {name: change(image) for name, image in images.items() if image is not None}
+        return replace(self, **there)
 
     @property
     def vis_y(self) -> Tensor:
@@ -247,13 +263,12 @@ def draw_batch(
     device: torch.device | str,
 ) -> Batch:
     """Draw pairs by weight, augment them on the chance's device and give them to ``device``."""
-    chosen = tuple(pairs[index] for index in chance.choose(weights, count))
+    chosen = [pairs[index] for index in chance.choose(weights, count)]
     samples = [augmenter.augment(pair, chance) for pair in chosen]
-    names = ('vis', 'ir', 'clean_vis', 'clean_ir', 'teacher')
-    columns = [[getattr(sample, name) for sample in samples] for name in names]
+    columns = [[getattr(sample, name) for sample in samples] for name in IMAGES]
     # A teacher has fused all pairs or none.
     images = [None if one[0] is None else torch.stack(one).to(device) for one in columns]
-    return Batch(*images, chosen)
+    return Batch(*images, tuple(pair.name for pair in chosen))
 
 
 def _affine(chance: Chance) -> Matrix:

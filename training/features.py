@@ -192,10 +192,10 @@ class FeatureCache:
 
 
 def of_batch(
-    features: Mapping[str, Tensor], pairs: Iterable[ImagePair], dropout: float, chance: Chance
+    features: Mapping[str, Tensor], names: Iterable[str], dropout: float, chance: Chance
 ) -> Tensor:
     """Return the features of pairs, (B, E), zeros for the share that goes without."""
-    rows = [features[pair.name] * (not chance.happens(dropout)) for pair in pairs]
+    rows = [features[name] * (not chance.happens(dropout)) for name in names]
     return torch.stack(rows).to(chance.device)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-from training.augmentations import Augmenter, draw_batch
+from training.batches import batches
 from training.chance import Chance
 from training.datasets import data_folder, ImagePair, read_pairs, validation_sets
 from training.outcome import finish, validate
@@ -32,6 +32,7 @@ REPORT_STEPS = 50
 SETTLING_BATCHES = 32
 # Beside the numbers of steps, which are not negative.
 SETTLING_SEED = -3
+LOSSES_SEED = -4
 
 
 def train(
@@ -95,22 +96,17 @@ def train_epoch(run: Run, bar: tqdm, board: SummaryWriter | None) -> None:
 
     """
     settings = run.settings
-    augment = Augmenter(settings.augmentation, settings.thermal)
     started = time.monotonic()
     end = min(settings.steps, run.step - run.step % settings.epoch_steps + settings.epoch_steps)
     run.trained.train()
     # Not every step has every term.
     terms: dict[str, Tensor] = {}
-    while run.step < end:
+    process = run.accelerator.process_index
+    for batch in batches(run, [(step, process) for step in range(run.step, end)]):
         rate = learning_rate(settings, run.step)
         for parameters in run.optimizer.param_groups:
             parameters['lr'] = rate
-        chance = Chance(
-            settings.seed, run.step, run.accelerator.process_index, device=run.recipe.device
-        )
-        batch = draw_batch(
-            run.pairs, run.weights, settings.batch, augment, chance, run.recipe.device
-        )
+        chance = Chance(settings.seed, LOSSES_SEED, run.step, process, device=run.recipe.device)
         losses = run.recipe.losses(run.trained, batch, run.step, chance)
         terms |= losses
         total = sum(losses.values())
@@ -170,15 +166,13 @@ def settle(run: Run) -> None:
     norms = [one for one in run.average.modules() if isinstance(one, nn.BatchNorm2d)]
     if not norms:
         return
-    settings, device = run.settings, run.recipe.device
-    augment = Augmenter(settings.augmentation, settings.thermal)
     for one in norms:
         one.reset_running_stats()
         one.momentum = None
     run.average.train()
-    for number in range(SETTLING_BATCHES):
-        chance = Chance(settings.seed, SETTLING_SEED, number, device=device)
-        batch = draw_batch(run.pairs, run.weights, settings.batch, augment, chance, device)
+    keys = [(SETTLING_SEED, number) for number in range(SETTLING_BATCHES)]
+    for key, batch in zip(keys, batches(run, keys), strict=True):
+        chance = Chance(run.settings.seed, LOSSES_SEED, *key, device=run.recipe.device)
         run.recipe.losses(run.average, batch, run.step, chance)
     run.average.eval()
 

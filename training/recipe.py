@@ -21,7 +21,7 @@ from training.augmentations import AugmentationSettings, Batch
 from training.chance import Chance
 from training.datasets import ImagePair
 
-PLACES = ('run_dir', 'device', 'file', 'bank', 'vgg')
+PLACES = ('run_dir', 'device', 'workers', 'file', 'bank', 'vgg')
 LARGEST_DRY_CROP = 64
 
 
@@ -38,6 +38,9 @@ class RunSettings(Settings):
     seed: int = setting(0, 'seed of weights and samples', minimum=0)
     device: str = setting(
         'auto', 'auto: what accelerate finds; cpu: not the GPU', choices=('auto', 'cpu')
+    )
+    workers: int = setting(
+        -1, 'processes that draw crops; -1: none on a CPU, else one less than cores', minimum=-1
     )
     mixed_precision: str = setting(
         'auto',

@@ -83,7 +83,6 @@ def prepare(
         weight_decay=settings.weight_decay,
     )
     trained, optimizer = accelerator.prepare(recipe.network, optimizer)
-    pairs = [pair.to(device) for pair in pairs]
     return Run(recipe, command, accelerator, trained, average, optimizer, pairs, weights, sets)
 
 

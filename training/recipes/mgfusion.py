@@ -83,7 +83,7 @@ class Recipe(recipe.Recipe):
         """Fuse and compare with the clean sources."""
         features: tuple[Tensor, ...] = ()
         if self.network.guidance:
-            rows = [self._features[pair.name] for pair in batch.pairs]
+            rows = [self._features[name] for name in batch.names]
             features = tuple(torch.stack(one).to(self.device) for one in zip(*rows, strict=True))
         fused = network(batch.vis_y, batch.ir, *features)
         sources, weights = (batch.clean_ir, batch.clean_vis_y), self.settings.loss

@@ -190,7 +190,7 @@ class Recipe(recipe.Recipe):
         if not self._features:
             return ()
         dropout = self.settings.guidance_dropout
-        return (of_batch(self._features, batch.pairs, dropout, chance),)
+        return (of_batch(self._features, batch.names, dropout, chance),)
 
 
 def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:

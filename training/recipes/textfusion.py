@@ -125,7 +125,7 @@ class Recipe(recipe.Recipe):
         """Return the text features of a batch, zeros where a crop goes without."""
         if not self._texts:
             return None
-        return of_batch(self._texts, batch.pairs, self.settings.text_dropout, chance)
+        return of_batch(self._texts, batch.names, self.settings.text_dropout, chance)
 
     def guidance(self) -> GuidanceSettings:
         """Describe in validation as in training."""

@@ -81,7 +81,7 @@ def test_samples_are_crops_in_the_unit_range() -> None:
 
 def test_the_same_chance_gives_the_same_batch_and_another_chance_another() -> None:
     first, second, other = batch(3), batch(3), batch(4)
-    assert [one.name for one in first.pairs] == [one.name for one in second.pairs]
+    assert first.names == second.names
     for name in IMAGES:
         assert torch.equal(getattr(first, name), getattr(second, name))
         assert not torch.equal(getattr(first, name), getattr(other, name))
@@ -91,12 +91,12 @@ def test_a_batch_stacks_samples_and_knows_its_pairs() -> None:
     one = batch(count=5)
     assert one.vis.shape == one.clean_vis.shape == (5, 3, 48, 48)
     assert one.ir.shape == one.clean_ir.shape == (5, 1, 48, 48)
-    assert len(one.pairs) == 5
+    assert len(one.names) == 5
 
 
 def test_weights_decide_how_often_a_pair_is_drawn() -> None:
     """200 draws of weights 3, 0, 1: 150, 0 and 50 are expected, within 3 sigma of 6."""
-    names = [one.name for one in batch(count=200, settings=replace(PLAIN, crop=32)).pairs]
+    names = batch(count=200, settings=replace(PLAIN, crop=32)).names
     assert names.count('a') == pytest.approx(150, abs=18)
     assert names.count('b') == 0
 

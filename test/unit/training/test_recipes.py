@@ -19,9 +19,10 @@ import torch
 from training import features, loop
 from training.__main__ import command_of, CONFIGS, main, parse, read_settings, RECIPES
 from training.augmentations import Augmenter, draw_batch
+from training.batches import batches, workers
 from training.chance import Chance
 from training.datasets import read_pairs
-from training.run import Run
+from training.run import prepare, Run
 
 SETS = 'roadscene/train.txt, m3svd_frames, m3svd_video@3'
 COMMON = (
@@ -347,6 +348,33 @@ def test_a_run_is_not_taken_up_with_other_settings(
 ) -> None:
     with pytest.raises(ConfigError, match=r'holds a run with other settings \(seed\)'):
         train('student', finished, deep_clip, bank, 'seed=1')
+
+
+def test_crops_are_the_same_whoever_draws_them(
+    data: Path, tmp_path: Path, deep_clip: ClipSettings, bank: Path
+) -> None:
+    keys = [(3, 0), (4, 0), (5, 1)]
+    drawn = []
+    for count in (0, 2):
+        settings = settings_of('student', tmp_path, deep_clip, bank, f'workers={count}')
+        recipe = RECIPES['student'].Recipe(settings)
+        run = prepare(recipe, '', *read_pairs(data, settings.train_sets), {})
+        drawn.append(list(batches(run, keys)))
+    assert len(drawn[0]) == len(drawn[1]) == len(keys)
+    for alone, ahead in zip(*drawn, strict=True):
+        assert alone.names == ahead.names
+        for name in ('vis', 'ir', 'clean_vis', 'clean_ir'):
+            assert torch.equal(getattr(alone, name), getattr(ahead, name))
+    assert not torch.equal(drawn[0][0].vis, drawn[0][1].vis)
+
+
+def test_nobody_but_the_loop_draws_on_a_cpu(
+    tmp_path: Path, deep_clip: ClipSettings, bank: Path
+) -> None:
+    settings = settings_of('student', tmp_path, deep_clip, bank)
+    assert workers(settings, 'cpu') == 0
+    assert workers(settings, 'cuda') == max(1, len(os.sched_getaffinity(0)) - 1)
+    assert workers(settings_of('student', tmp_path, deep_clip, bank, 'workers=3'), 'cpu') == 3
 
 
 def test_a_damaged_state_is_named(
