@@ -29,6 +29,11 @@ LARGEST_ANGLE = math.radians(5)
 LARGEST_SCALE = 1.1
 LARGEST_SHEAR = math.tan(math.radians(3))
 
+# What is dark, before it loses contrast.
+_DARK_MEDIANS = (12 / 255, 80 / 255)
+_UNSATURATED = (1 / 255, 254 / 255)
+_LARGEST_EXPONENT = 8.0
+
 # A clear day: what is black and white of luma, where they go, and what is too flat to be stretched
 # so far.
 _VISIBLE_ENDS = (0.02, 0.99)
@@ -73,7 +78,6 @@ class AugmentationSettings(Settings):
         minimum=0,
         maximum=1,
     )
-    largest_night_gamma: float = setting(4.0, 'darkest gamma of such a night', minimum=1)
     clear_share: float = setting(
         0.0,
         'share of the other crops that become a clear, cool day: full contrast in the visible '
@@ -189,23 +193,25 @@ class Augmenter:
 
     def _at_night(self, vis: Tensor, ir: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
         """Leave lamps and warm bodies in a dark pair, in as few levels as 8 bits have there."""
-        settings = self._settings
-        vis = vis ** chance.between(1.0, settings.largest_night_gamma)
-        ir = ir ** chance.between(1.0, settings.largest_night_gamma)
-        ir = ir * chance.between(settings.least_contrast, 1.0) + chance.between(0.0, 0.05)
-        return (vis * 255).round() / 255, (ir.clamp(max=1.0) * 255).round() / 255
+        vis, ir = (self._darkened(image, chance) for image in (vis, ir))
+        return (vis * 255).round() / 255, (ir * 255).round() / 255
+
+    def _darkened(self, image: Tensor, chance: Chance) -> Tensor:
+        """Leave lamps, or what is warm, in an image: its median is drawn, evenly by ratio."""
+        low, high = (math.log(one) for one in _DARK_MEDIANS)
+        median = image.median().clamp(*_UNSATURATED).log().item()
+        exponent = min(max(chance.between(low, high) / median, 1.0), _LARGEST_EXPONENT)
+        contrast = chance.between(self._settings.least_contrast, 1.0)
+        return (image**exponent * contrast + chance.between(0.0, 0.05)).clamp(max=1.0)
 
     def _on_a_clear_day(self, vis: Tensor, ir: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
         """Leave no haze in the visible image and little but what is warm in the infrared one."""
-        settings = self._settings
         ends = torch.tensor(_VISIBLE_ENDS, device=vis.device)
         low, high = rgb_luma(vis).flatten().quantile(ends)
         black, white = chance.between(0.0, _LARGEST_BLACK), chance.between(_LEAST_WHITE, 1.0)
         gain = (white - black) / (high - low).clamp(min=_LEAST_SPREAD)
         vis = ((vis - low) * gain + black).clamp(0, 1)
-        ir = ir ** chance.between(1.0, settings.largest_night_gamma)
-        ir = ir * chance.between(settings.least_contrast, 1.0) + chance.between(0.0, 0.1)
-        return vis, ir.clamp(max=1.0)
+        return vis, self._darkened(ir, chance)
 
     def _moved(self, pair: ImagePair, chance: Chance) -> Tensor:
         """

@@ -12,7 +12,9 @@ LEAST_EDGE = 0.25 / 255
 
 def edge_transfer_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
     r"""
-    One minus the edge transfer from both sources, each edge weighted by its strength.
+    One minus the edge transfer from both sources, averaged over the images.
+
+    Each edge is weighted by its strength within its image, so that those of a night count.
 
     .. math::
         1 - \frac{\sum Q^{AF} g_A + Q^{BF} g_B}{\sum g_A + g_B}, \quad
@@ -41,9 +43,9 @@ def edge_transfer_loss(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
     for source in (ir, vis_y):
         edges = sobel(source)
         strength = _magnitude(edges)
-        kept = kept + (strength * _transfer(edges, edges_fused)).sum()
-        offered = offered + strength.sum()
-    return 1 - kept / offered
+        kept = kept + (strength * _transfer(edges, edges_fused)).sum((1, 2))
+        offered = offered + strength.sum((1, 2))
+    return 1 - (kept / offered).mean()
 
 
 def _magnitude(edges: Tensor) -> Tensor:

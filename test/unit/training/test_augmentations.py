@@ -219,17 +219,29 @@ def test_contrast_is_taken_from_infrared_and_learnt_too() -> None:
 
 
 def test_a_cold_night_is_dark_in_both_images_in_the_levels_of_8_bits() -> None:
-    """Half of the pixels, which are noise, are below 0.5; a gamma of 1 to 4 leaves no more."""
-    settings = replace(PLAIN, night_share=1.0)
-    for seed in range(8):
-        night, day = sample(settings, pair(), seed), sample(PLAIN, pair(), seed)
-        assert (night.clean_vis <= day.clean_vis.amax()).all()
-        assert night.clean_vis.mean() < day.clean_vis.mean()
+    settings = replace(PLAIN, night_share=1.0, least_contrast=0.25)
+    medians = []
+    for seed in range(16):
+        night = sample(settings, pair(), seed)
         for image in (night.clean_vis, night.clean_ir):
             levels = 255 * image
+            medians.append(levels.median().item())
             torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
         torch.testing.assert_close(night.vis, night.clean_vis)
         torch.testing.assert_close(night.ir, night.clean_ir)
+    # 12 to 80 levels, a quarter of them at least, raised by 13 at most.
+    assert min(medians) >= 3 - 0.5
+    assert max(medians) <= 80 + 13 + 0.5
+    assert max(medians) > 4 * min(medians)
+
+
+def test_a_dark_pair_does_not_become_brighter_at_night() -> None:
+    dark = pair()
+    dark = replace(dark, visible=dark.visible // 32, thermal=dark.thermal // 32)
+    night = sample(replace(PLAIN, night_share=1.0), dark)
+    # What is raised is all of an image.
+    assert (night.clean_vis.amax() - night.clean_vis.amin()).item() <= 7.5 / 255
+    assert (night.clean_ir.amax() - night.clean_ir.amin()).item() <= 7.5 / 255
 
 
 def test_a_clear_day_has_full_contrast_and_little_that_is_warm() -> None:

@@ -254,6 +254,14 @@ def test_edges_of_half_the_height_are_half_kept_in_strength() -> None:
     assert loss == pytest.approx(1 - most, abs=0.01)
 
 
+def test_edges_of_a_dark_image_count_as_much_as_those_of_a_bright_one() -> None:
+    dark, bright = (step(0.05), step(0.05).mT), (step(0.5), step(0.5))
+    losses = [edge_transfer_loss(one, one, other).item() for one, other in (dark, bright)]
+    both = [torch.cat(images) for images in zip(dark, bright, strict=True)]
+    assert losses[0] > losses[1] + 0.3
+    assert edge_transfer_loss(both[0], *both).item() == pytest.approx(sum(losses) / 2, abs=1e-4)
+
+
 @pytest.mark.parametrize('seed', [0, 7])
 @pytest.mark.parametrize(
     ('loss', 'metric', 'best', 'tolerance'),
