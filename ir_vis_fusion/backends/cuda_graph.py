@@ -125,30 +125,40 @@ def record(run: Run, examples: Sequence[Tensor | None]) -> Run:
     """
     Record a function on CUDA tensors as a graph; its result is valid until the next call.
 
-    All inputs but the first may be in pinned host memory, from where each call brings them.
+    All inputs but the first may be in pinned host memory: the graph itself brings what is there
+    when it runs, so each call gives the same tensor.
     """
     device = examples[0].device
     static = [None if one is None else one.to(device, copy=True) for one in examples]
-    places = [one for one in static if one is not None]
+    given = [at for at, one in enumerate(examples) if one is not None and one.is_cuda]
+    places = [static[at] for at in given]
+    planes = all(place.dtype == torch.float32 for place in places)
+
+    def bring_and_run() -> Tensor:
+        for place, one in zip(static, examples, strict=True):
+            if one is not None and not one.is_cuda:
+                place.copy_(one, non_blocking=True)
+        return run(*static)
+
     # Recorded must be what runs later: libraries choose and allocate in the first calls.
-    stream = torch.cuda.Stream(places[0].device)
+    stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(stream.device))
     graph = torch.cuda.CUDAGraph()
     with _trying_all_convolutions():
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP):
-                run(*static)
+                bring_and_run()
         # Not of all threads: CLIP looks at the scene in another one meanwhile.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode='thread_local'):
-            result = run(*static)
+            result = bring_and_run()
     torch.cuda.current_stream(stream.device).wait_stream(stream)
 
     def replay(*inputs: Tensor | None) -> Tensor:
-        given = [one for one in inputs if one is not None]
-        if len({one.dtype for one in given}) == 1:
-            torch._foreach_copy_(places, given)
+        copied = [inputs[at] for at in given]
+        if planes:
+            torch._foreach_copy_(places, copied)
         else:
-            for place, one in zip(places, given, strict=True):
+            for place, one in zip(places, copied, strict=True):
                 place.copy_(one, non_blocking=True)
         graph.replay()
         return result

@@ -74,16 +74,16 @@ class Transfer:
             starts.append(end)
             end += -(-image.nbytes // _ALIGNMENT) * _ALIGNMENT
         block = self._pinned((end,), torch.uint8)
-        sent = [_view(block, start, image) for start, image in zip(starts, images, strict=True)]
-        for place, image in zip(sent, images, strict=True):
-            if image.nbytes >= _FOR_THREADS and _is_plain(image):
-                place.copy_(torch.from_numpy(image))
-            else:
-                np.copyto(place.numpy(), image)
+        memory = block.numpy()
+        # By NumPy, which makes a view in a fifth of the time that torch takes.
+        here = [
+            torch.from_numpy(_copy(image, np.ndarray(image.shape, image.dtype, memory, start)))
+            for image, start in zip(images, starts, strict=True)
+        ]
         there = block.to(self._device, non_blocking=True)
         return [
-            (image, place, _view(there, start, image))
-            for image, place, start in zip(images, sent, starts, strict=True)
+            (image, one, _view_like(one, there, start))
+            for image, one, start in zip(images, here, starts, strict=True)
         ]
 
     def _pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -95,6 +95,16 @@ def _is_plain(image: np.ndarray) -> bool:
     return image.flags.writeable and min(image.strides, default=0) >= 0
 
 
-def _view(block: Tensor, start: int, image: np.ndarray) -> Tensor:
-    dtype = torch.from_numpy(np.empty(0, image.dtype)).dtype
-    return block[start : start + image.nbytes].view(dtype).view(image.shape)
+def _copy(image: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Copy an image to a place, which is returned."""
+    if image.nbytes >= _FOR_THREADS and _is_plain(image):
+        torch.from_numpy(place).copy_(torch.from_numpy(image))
+    else:
+        np.copyto(place, image)
+    return place
+
+
+def _view_like(image: Tensor, block: Tensor, start: int) -> Tensor:
+    """Return what lies in a block of bytes from ``start`` on, with the form of an image."""
+    place = start // image.itemsize
+    return block.view(image.dtype).as_strided(image.shape, image.stride(), place)

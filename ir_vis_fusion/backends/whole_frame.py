@@ -34,7 +34,7 @@ class WholeFrame:
     def __init__(self, network: Run, device: torch.device) -> None:
         self._network = network
         self._records = device.type == 'cuda'
-        # Written for each frame while the device is idle, and copied there with the images.
+        # Written for each frame while the device is idle; the graphs bring them there.
         self._numbers = torch.zeros(3, pin_memory=self._records)
         self._written = self._numbers.numpy()
         self._runs: dict[tuple[PixelEncoding, PixelEncoding], Run] = {}

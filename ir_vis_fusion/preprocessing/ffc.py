@@ -7,7 +7,8 @@ Told by telemetry where there is some, else by the images themselves.
 
 import math
 
-from ir_vis_fusion.types import Frame, ThermalState
+from ir_vis_fusion.preprocessing.sample import Sample, thin_out
+from ir_vis_fusion.types import ThermalState
 import numpy as np
 
 # Repeats for less are no calibration: a 9 Hz core behind a 30 Hz driver sends every image three
@@ -28,7 +29,7 @@ _WIDE = 0.5
 _SUDDEN_NS = 60_000_000
 # How slowly the spread that scenes have is forgotten.
 _MEMORY_S = 1.0
-_SAMPLES = 2000
+_PAIRS = 2000
 _GRID = np.s_[::61, ::59]
 
 
@@ -54,38 +55,56 @@ class FfcDetector:
         """Take what telemetry says; from any thread. True holds for 3 s at most."""
         self._told = calibrating
 
-    def update(self, frame: Frame, stays: bool = False) -> ThermalState:
+    def update(
+        self,
+        image: np.ndarray,
+        stamp_ns: int,
+        sample: Sample | None = None,
+        stays: bool = False,
+    ) -> ThermalState:
         """
         Compare an image with those before; the same stamp again changes nothing.
 
-        ``stays``: nobody will use the image's memory again, so that it needs not be copied.
+        Parameters
+        ----------
+        image
+            (H, W) uint8, uint16 or float32.
+        stamp_ns
+            When it was taken.
+        sample
+            Of the image, where somebody has one already.
+        stays
+            Nobody will use the image's memory again, so that it needs not be copied.
+
         """
-        if frame.stamp_ns == self._stamp_ns:
+        if stamp_ns == self._stamp_ns:
             return self._state
-        state = self._judge(frame, stays)
+        state = self._judge(image, stamp_ns, sample or Sample(thin_out(image)), stays)
         if self._state is ThermalState.LIVE and state is not ThermalState.LIVE:
             self.events += 1
-        self._stamp_ns, self._state = frame.stamp_ns, state
+        self._stamp_ns, self._state = stamp_ns, state
         return state
 
-    def _judge(self, frame: Frame, stays: bool) -> ThermalState:
+    def _judge(
+        self, image: np.ndarray, stamp_ns: int, sample: Sample, stays: bool
+    ) -> ThermalState:
         # As integers, for NaN differs from itself.
-        image = frame.image.view(f'u{frame.image.itemsize}')
+        bits = image.view(f'u{image.itemsize}')
         # A coarse grid of pixels first: live frames differ there from the last one and among each
         # other, and its bytes are compared in no time.
-        grid = image[_GRID].tobytes()
-        repeated = grid == self._last_grid and _same(image, self._last)
+        grid = bits[_GRID].tobytes()
+        repeated = grid == self._last_grid and _same(bits, self._last)
         if not repeated:
-            self._last = image if stays else self._copy(image)
-            self._last_grid, self._last_ns = grid, frame.stamp_ns
-        if self._is_told(frame.stamp_ns):
+            self._last = bits if stays else self._copy(bits)
+            self._last_grid, self._last_ns = grid, stamp_ns
+        if self._is_told(stamp_ns):
             return ThermalState.CALIBRATING
-        is_flat = grid == grid[: image.itemsize] * (len(grid) // image.itemsize)
-        if is_flat and (image == image[0, 0]).all():
+        is_flat = grid == grid[: bits.itemsize] * (len(grid) // bits.itemsize)
+        if is_flat and (bits == bits[0, 0]).all():
             return ThermalState.FLAT
-        if repeated and frame.stamp_ns - self._last_ns >= _REPEAT_NS:
+        if repeated and stamp_ns - self._last_ns >= _REPEAT_NS:
             return ThermalState.FROZEN
-        if not repeated and self._spread.collapses(frame.image, frame.stamp_ns):
+        if not repeated and self._spread.collapses(image, sample, stamp_ns):
             return ThermalState.FLAT
         return self._state if repeated and self._state is ThermalState.FLAT else ThermalState.LIVE
 
@@ -115,17 +134,18 @@ class _Spread:
         self._closed_ns: int | None = None
         self._was_wide = False
 
-    def collapses(self, image: np.ndarray, stamp_ns: int) -> bool:
+    def collapses(self, image: np.ndarray, sample: Sample, stamp_ns: int) -> bool:
         """Say whether the shutter is seen."""
-        spread, noise = _spread(image)
+        spread = _spread(sample)
         if self._closed_ns is not None:
             closed = 0 <= stamp_ns - self._closed_ns < _LONGEST_NS
             if closed and spread < _OPEN * self._usual:
                 return True
             self._closed_ns, self._usual = None, 0.0
-        elif spread < min(_COLLAPSED * self._usual, noise) and self._is_sudden(stamp_ns):
-            self._closed_ns = stamp_ns
-            return True
+        elif spread < _COLLAPSED * self._usual and self._is_sudden(stamp_ns):
+            if spread < _noise(image):
+                self._closed_ns = stamp_ns
+                return True
         self._follow(spread, stamp_ns)
         return False
 
@@ -144,27 +164,32 @@ class _Spread:
             self._wide_ns = stamp_ns
 
 
-def _spread(image: np.ndarray) -> tuple[float, float]:
-    """
-    Measure a sample of an image; zeros if nothing is finite.
+def _spread(sample: Sample) -> float:
+    """Return how far apart the 5 % and 95 % percentiles are; zero if nothing is finite."""
+    pixels = sample.pixels
+    if pixels.dtype != np.float32:
+        low, high = sample.percentiles(5, 95)
+        return high - low
+    # Not by whole levels, which may be degrees; a partition takes its time, so of a quarter.
+    pixels = pixels[::2, ::2]
+    pixels = pixels[np.isfinite(pixels)]
+    if not pixels.size:
+        return 0.0
+    ranks = [round(0.05 * (pixels.size - 1)), round(0.95 * (pixels.size - 1))]
+    low, high = np.partition(pixels, ranks)[ranks].tolist()
+    return high - low
 
-    Returns
-    -------
-    tuple
-        The distance of the 5 % and 95 % percentiles, and the largest one that noise would have.
 
-    """
-    step = max(1, math.isqrt(image.size // _SAMPLES))
-    sample = image[::step, :-1:step].astype(np.float32)
-    changes = np.abs(image[::step, 1::step][:, : sample.shape[1]] - sample)
+def _noise(image: np.ndarray) -> float:
+    """Return the largest spread that noise alone would have; zero if nothing is finite."""
+    step = max(1, math.isqrt(image.size // _PAIRS))
+    left = image[::step, :-1:step].astype(np.float32)
+    right = image[::step, 1::step][:, : left.shape[1]]
+    changes = np.abs(right - left)
     if image.dtype == np.float32:
-        sample, changes = sample[np.isfinite(sample)], changes[np.isfinite(changes)]
-    if not sample.size or not changes.size:
-        return 0.0, 0.0
-    ranks = (round(0.05 * (sample.size - 1)), round(0.95 * (sample.size - 1)))
-    low, high = np.partition(sample.ravel(), ranks)[list(ranks)].tolist()
+        changes = changes[np.isfinite(changes)]
     rounding = 0.0 if image.dtype == np.float32 else _ROUNDING
-    return high - low, _NOISE * float(changes.mean()) + rounding
+    return _NOISE * float(changes.mean()) + rounding if changes.size else 0.0
 
 
 def _same(image: np.ndarray, other: np.ndarray) -> bool:

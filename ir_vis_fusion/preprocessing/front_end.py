@@ -5,11 +5,12 @@ In this order: rows of telemetry off, calibrations (FFC) found, units and range 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import functools
 
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.ffc import FfcDetector
+from ir_vis_fusion.preprocessing.sample import Sample, thin_out
 from ir_vis_fusion.preprocessing.telemetry import TelemetryCrop
 from ir_vis_fusion.preprocessing.thermal import MIN_SPAN_8BIT, Scale, ThermalNormalizer
 from ir_vis_fusion.preprocessing.units import Units
@@ -109,13 +110,12 @@ class ThermalFrontEnd:
         frame = self._crop.crop(frame)
         # First, for the device copies them while the CPU looks at them.
         pixels, raw = self._upload(frame.image)
-        if pixels is raw:
-            state = self._ffc.update(frame)
-        else:
-            # A copy already, and nobody else's.
-            state = self._ffc.update(replace(frame, image=pixels.numpy()), stays=True)
+        image = pixels.numpy()
+        sample = Sample(thin_out(image))
+        # Where they are two, the former is a copy already, and nobody else's.
+        state = self._ffc.update(image, frame.stamp_ns, sample, stays=pixels is not raw)
         live = state is ThermalState.LIVE
-        scale = self._normalizer.scale(pixels, frame.stamp_ns, not live, window_c)
+        scale = self._normalizer.scale(pixels, frame.stamp_ns, not live, window_c, sample)
         make_ir = functools.partial(self._normalizer.apply, raw, scale, dtype)
         linear = scale if self._normalizer.is_linear else None
         image = ThermalImage(raw, state, live, linear, make_ir)

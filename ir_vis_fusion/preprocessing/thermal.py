@@ -15,13 +15,11 @@ from typing import NamedTuple
 from ir_vis_fusion.config import ThermalSettings
 from ir_vis_fusion.preprocessing.equalization import Equalizer
 from ir_vis_fusion.preprocessing.levels import stretch, to_type
+from ir_vis_fusion.preprocessing.sample import Sample, thin_out
 from ir_vis_fusion.preprocessing.thermal_range import Ends, follow, low_and_span, measure
 from ir_vis_fusion.preprocessing.units import Units, UnitsFinder, ZERO_C
 import torch
 
-# A sample of this many pixels gives percentiles that differ from those of all pixels by less
-# than the noise of a frame.
-_SAMPLES = 9000
 MIN_SPAN_8BIT = 32.0
 _CENTIKELVIN = Units('centikelvin', 0.01, 0.0, '')
 _CLAHE_TILES = (6, 8)
@@ -127,8 +125,13 @@ class ThermalNormalizer:
         stamp_ns: int,
         frozen: bool = False,
         window_c: tuple[float, float] | None = None,
+        sample: Sample | None = None,
     ) -> Scale:
-        """Take the next image and return how it is to be mapped; as :meth:`normalize`."""
+        """
+        Take the next image and return how it is to be mapped; as :meth:`normalize`.
+
+        ``sample`` is one of the image, where somebody has one already.
+        """
         if self._format != (image.dtype, image.shape):
             if self._format is not None and self._format[0] != image.dtype:
                 self._finder.reset()
@@ -144,7 +147,7 @@ class ThermalNormalizer:
         elapsed_s = max(0, stamp_ns - self._stamp_ns) / 1e9
         current = self._range
         if current is None or not frozen:
-            measured = self._measure(image, units)
+            measured = self._measure(sample or Sample(thin_out(image).cpu().numpy()), units)
             current = measured if current is None else self._follow(measured, elapsed_s, units)
         if not frozen:
             self._range, self._stamp_ns = current, stamp_ns
@@ -196,13 +199,9 @@ class ThermalNormalizer:
         floats = self._format is not None and self._format[0] == torch.float32
         return _CENTIKELVIN if floats and units.scale is not None else units
 
-    def _measure(self, image: torch.Tensor, units: Units) -> Ends:
-        step = max(1, math.isqrt(image.numel() // _SAMPLES))
-        # Not from the first row and column on: edges are where sensors have bad ones.
-        first = step // 2
-        sample = image[first::step, first::step].cpu()
-        if image.dtype == torch.float32:
-            sample = self._levels(sample, units)
+    def _measure(self, sample: Sample, units: Units) -> Ends:
+        if self._format[0] == torch.float32:
+            sample = Sample(self._levels(torch.from_numpy(sample.pixels), units).numpy())
         percentiles = self._settings.low_percentile, self._settings.high_percentile
         return measure(sample, percentiles, self._reach(self._meaning(units)))
 

@@ -8,54 +8,33 @@ takes for so few numbers.
 import math
 from typing import TypeAlias
 
-import numpy as np
-from torch import Tensor
+from ir_vis_fusion.preprocessing.sample import Sample
 
 # Low and high end, NaN where nothing was finite.
 Ends: TypeAlias = tuple[float, float]
 
-_LAST = (1 << 16) - 1
 # Share of the span by which an end of the range may be off: within it the picture stands still,
 # so neither noise nor small things that move shift the grey of all others. On real video this
 # takes away a third to all of the flicker that is left after smoothing.
 _DEAD_BAND = 0.04
 
 
-def measure(sample: Tensor, percentiles: tuple[float, float], reach: float) -> Ends:
+def measure(sample: Sample, percentiles: tuple[float, float], reach: float) -> Ends:
     """
     Return two percentiles of a sample as whole levels.
 
     Parameters
     ----------
     sample
-        On the CPU, of any shape; uint8, uint16, or float32 of which what is not finite does not
-        count.
+        Of an image in levels.
     percentiles
         The low and the high one, in [0, 100].
     reach
         How far either may be from the median, in levels; may be infinite.
 
     """
-    low, median, high = by_histogram(sample, (percentiles[0], 50.0, percentiles[1]))
+    low, median, high = sample.percentiles(percentiles[0], 50.0, percentiles[1])
     return max(low, median - reach), min(high, median + reach)
-
-
-def by_histogram(sample: Tensor, percentiles: tuple[float, ...]) -> tuple[float, ...]:
-    """
-    Return levels by nearest rank, for a sample on the CPU.
-
-    In a quarter of the time of a partition, whose branches no processor foresees.
-    """
-    pixels = sample.numpy().ravel()
-    if pixels.dtype == np.float32:
-        pixels = pixels[np.isfinite(pixels)]
-        if not pixels.size:
-            return (math.nan,) * len(percentiles)
-        pixels = np.clip(pixels + 0.5, 0, _LAST).astype(np.uint16)
-    lowest = pixels.min()
-    counts = np.bincount(pixels - lowest).cumsum()
-    ranks = [round((pixels.size - 1) * (percent / 100)) + 1 for percent in percentiles]
-    return tuple(float(lowest + place) for place in counts.searchsorted(ranks))
 
 
 def follow(last: Ends, measured: Ends, least: float, attack: float, decay: float) -> Ends:

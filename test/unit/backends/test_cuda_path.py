@@ -6,7 +6,12 @@ What needs the device itself is skipped without one.
 
 from collections.abc import Callable
 
-from ir_vis_fusion.backends.cuda_graph import CudaBackend, GraphCache, prepare_network
+from ir_vis_fusion.backends.cuda_graph import (
+    CudaBackend,
+    GraphCache,
+    prepare_network,
+    record,
+)
 from ir_vis_fusion.backends.transfer import Transfer
 from ir_vis_fusion.checkpoint import load_checkpoint, resolve
 from ir_vis_fusion.config import PredictorSettings
@@ -129,3 +134,13 @@ def test_graphs_give_what_torch_gives() -> None:
             expected = checkpoint.model(*given)
         found = backend(*(one.cuda() for one in given)).cpu()
         torch.testing.assert_close(found, expected, atol=GREY_LEVEL, rtol=0)
+
+
+@cuda
+def test_a_graph_reads_anew_what_lies_in_pinned_memory() -> None:
+    numbers = torch.ones(3, pin_memory=True)
+    image = torch.full((4, 4), 2.0, device='cuda')
+    run = record(lambda image, numbers: image * numbers[1], (image, numbers))
+    for number in (1.0, 3.0, 5.0):
+        numbers[1] = number
+        assert run(image + 1, numbers).unique().tolist() == [3 * number]

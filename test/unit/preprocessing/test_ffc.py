@@ -1,13 +1,9 @@
 """The watch for shutter calibrations and hangs."""
 
 from ir_vis_fusion.preprocessing.ffc import FfcDetector
-from ir_vis_fusion.types import Frame, PixelEncoding, ThermalState
+from ir_vis_fusion.types import ThermalState
 import numpy as np
 import pytest
-
-
-def frame(image, stamp_ns, encoding=PixelEncoding.MONO16):
-    return Frame(image, encoding, stamp_ns)
 
 
 def noise(seed):
@@ -17,23 +13,23 @@ def noise(seed):
 def test_frames_that_differ_in_one_pixel_are_live():
     detector = FfcDetector()
     image = noise(0)
-    assert detector.update(frame(image, 1)) is ThermalState.LIVE
+    assert detector.update(image, 1) is ThermalState.LIVE
     image = image.copy()
     image[100, 101] += 1
-    assert detector.update(frame(image, 2)) is ThermalState.LIVE
+    assert detector.update(image, 2) is ThermalState.LIVE
 
 
 def test_frames_that_stay_identical_for_a_fifth_of_a_second_are_frozen_until_one_differs():
     detector = FfcDetector()
     shown = [(0, 0), (100, 1), (200, 1), (299, 1), (300, 1), (400, 1), (500, 2), (600, 2)]
-    states = [detector.update(frame(noise(seed), ms * 10**6)).value for ms, seed in shown]
+    states = [detector.update(noise(seed), ms * 10**6).value for ms, seed in shown]
     assert states == ['live', 'live', 'live', 'live', 'frozen', 'frozen', 'live', 'live']
 
 
 def test_a_slow_camera_behind_a_fast_driver_is_not_frozen():
     """A 9 Hz core on a driver that publishes at 27 Hz: every frame comes three times."""
     detector = FfcDetector()
-    states = {detector.update(frame(noise(i // 3), i * 37_000_000)) for i in range(60)}
+    states = {detector.update(noise(i // 3), i * 37_000_000) for i in range(60)}
     assert states == {ThermalState.LIVE}
 
 
@@ -42,7 +38,7 @@ def test_images_whose_memory_stays_are_told_apart_without_a_copy():
     shown = [(0, 0), (100, 1), (200, 1), (300, 1), (400, 2), (500, 2)]
     images = [noise(seed) for _, seed in shown]
     states = [
-        detector.update(frame(image, ms * 10**6), stays=True).value
+        detector.update(image, ms * 10**6, stays=True).value
         for image, (ms, _) in zip(images, shown, strict=True)
     ]
     assert states == ['live', 'live', 'live', 'frozen', 'live', 'live']
@@ -52,50 +48,42 @@ def test_images_whose_memory_stays_are_told_apart_without_a_copy():
 def test_the_same_stamp_again_keeps_the_state():
     detector = FfcDetector()
     for stamp_s, state in [(1, 'live'), (1, 'live'), (2, 'frozen'), (2, 'frozen')]:
-        assert detector.update(frame(noise(0), stamp_s * 10**9)).value == state
+        assert detector.update(noise(0), stamp_s * 10**9).value == state
 
 
-@pytest.mark.parametrize(
-    ('dtype', 'encoding'),
-    [
-        (np.uint8, PixelEncoding.MONO8),
-        (np.uint16, PixelEncoding.MONO16),
-        (np.float32, PixelEncoding.FLOAT32),
-    ],
-)
-def test_a_frame_of_equal_pixels_is_flat(dtype, encoding):
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.float32])
+def test_a_frame_of_equal_pixels_is_flat(dtype):
     detector = FfcDetector()
     shutter = np.full((128, 160), 77, dtype)
-    assert detector.update(frame(shutter, 1, encoding)) is ThermalState.FLAT
-    assert detector.update(frame(shutter, 2, encoding)) is ThermalState.FLAT
+    assert detector.update(shutter, 1) is ThermalState.FLAT
+    assert detector.update(shutter, 2) is ThermalState.FLAT
     almost = shutter.copy()
     almost[3, 4] = 78
-    assert detector.update(frame(almost, 3, encoding)) is ThermalState.LIVE
+    assert detector.update(almost, 3) is ThermalState.LIVE
 
 
 def test_frozen_float_frames_with_nan_are_recognised():
     detector = FfcDetector()
     kelvin = noise(0).astype(np.float32)
     kelvin[:9] = np.nan
-    detector.update(frame(kelvin, 1, PixelEncoding.FLOAT32))
-    repeated = frame(kelvin.copy(), 1 + 10**9, PixelEncoding.FLOAT32)
-    assert detector.update(repeated) is ThermalState.FROZEN
+    detector.update(kelvin, 1)
+    assert detector.update(kelvin.copy(), 1 + 10**9) is ThermalState.FROZEN
 
 
 def test_memory_that_is_used_again_for_the_next_frame_is_no_freeze():
     detector = FfcDetector()
     memory = noise(0)
-    detector.update(frame(memory, 1))
+    detector.update(memory, 1)
     memory[:] = noise(1)
-    assert detector.update(frame(memory, 10**9)) is ThermalState.LIVE
+    assert detector.update(memory, 10**9) is ThermalState.LIVE
 
 
 def test_another_size_or_a_reset_is_no_freeze():
     detector = FfcDetector()
-    detector.update(frame(noise(0), 1))
-    assert detector.update(frame(noise(0)[:64], 10**9)) is ThermalState.LIVE
+    detector.update(noise(0), 1)
+    assert detector.update(noise(0)[:64], 10**9) is ThermalState.LIVE
     detector.reset()
-    assert detector.update(frame(noise(0)[:64], 2 * 10**9)) is ThermalState.LIVE
+    assert detector.update(noise(0)[:64], 2 * 10**9) is ThermalState.LIVE
 
 
 def picture(spread, seed, level=29_500, kind=np.uint16):
@@ -108,11 +96,8 @@ def picture(spread, seed, level=29_500, kind=np.uint16):
 
 def watch(detector, spreads, period_ms=33, kind=np.uint16, start_ms=0):
     """Return the states of a series of images."""
-    encoding = PixelEncoding.MONO16 if kind is np.uint16 else PixelEncoding.FLOAT32
     return [
-        detector.update(
-            frame(picture(one, i, kind=kind), (start_ms + i * period_ms) * 10**6, encoding)
-        ).value
+        detector.update(picture(one, i, kind=kind), (start_ms + i * period_ms) * 10**6).value
         for i, one in enumerate(spreads)
     ]
 
