@@ -19,12 +19,11 @@ import torch
 from torch import Tensor
 
 LARGEST_FILE = 5_000_000
-# On msrs_val. LDFusion, without skips, is below it; so it is by its published figures (SSIM).
+# On msrs_val.
 PIXEL_MEAN = {'qabf': 0.370, 'vif': 0.697}
-BELOW = {'ldfusion'}
 DATA = Path(os.environ.get('IR_VIS_FUSION_DATA', ''))
 # Of the mean over all 61 pairs of msrs_val; a training that falls below is not shipped.
-BARS = {'qabf': 0.70, 'vif': 1.05, 'ssim': 0.99, 'scd': 1.70}
+BARS = {'qabf': 0.715, 'vif': 1.05, 'ssim': 0.99, 'scd': 1.70}
 LARGEST_NABF = 0.015
 
 
@@ -48,8 +47,7 @@ def test_a_model_card_names_the_shipped_file_by_its_hash(path: Path) -> None:
 @pytest.mark.parametrize('path', shipped(), ids=lambda path: path.stem)
 def test_a_shipped_network_is_better_than_the_pixel_mean(path: Path) -> None:
     figures = load_checkpoint(path).provenance['metrics']['msrs_val']
-    better = all(figures[name] > value for name, value in PIXEL_MEAN.items())
-    assert better == (path.stem not in BELOW)
+    assert all(figures[name] > value for name, value in PIXEL_MEAN.items())
 
 
 def test_all_systems_ship() -> None:
@@ -96,7 +94,8 @@ def test_noise_is_not_amplified(luma_level: float, ir_level: float, noise: float
         fused = load_checkpoint(resolve('student')).model(
             luma_level + grain[0], ir_level + grain[1]
         )
-    assert fused.std() < 0.95 * noise
+    # A copy of one source has as much, the sum of both 1.4 times that.
+    assert fused.std() < noise
 
 
 def test_equal_sources_are_kept() -> None:

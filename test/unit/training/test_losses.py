@@ -306,13 +306,21 @@ def test_losses_after_metrics_have_finite_gradients_everywhere(loss: Loss) -> No
         assert fused.grad.isfinite().all()
 
 
-def test_a_quarter_of_the_darker_source_adds_up_around_its_mean() -> None:
-    """Halves of 0.05 and 0.25 under a brighter 0.6 of the other one: -0.025 and 0.025."""
+def test_a_share_of_the_darker_source_adds_up_around_its_mean() -> None:
+    """Halves of 0.05 and 0.25 under a brighter 0.6 of the other one: -0.015 and 0.015."""
     darker = torch.full((1, 1, 64, 64), 0.05)
     darker[..., 32:] = 0.25
     ir = torch.full_like(darker, 0.6)
-    assert level_loss(ir + 0.25 * (darker - 0.15), ir, darker).item() == pytest.approx(0, abs=1e-6)
-    assert level_loss(ir, ir, darker).item() == pytest.approx(0.025, abs=1e-6)
+    assert level_loss(ir + 0.15 * (darker - 0.15), ir, darker).item() == pytest.approx(0, abs=1e-6)
+    assert level_loss(ir, ir, darker).item() == pytest.approx(0.015 + 6 * 0.015**2, abs=1e-6)
+
+
+def test_a_few_places_far_off_cost_more_than_all_of_them_a_little() -> None:
+    bright, black = torch.full((1, 1, 64, 64), 0.8), torch.zeros(1, 1, 64, 64)
+    patched = bright.clone()
+    patched[..., :4] = 0.0
+    losses = [level_loss(fused, bright, black).item() for fused in (patched, bright - 0.05)]
+    assert losses == pytest.approx([0.05 + 6 * 0.8**2 / 16, 0.05 + 6 * 0.05**2], rel=1e-4)
 
 
 @pytest.mark.parametrize(('black', 'haze'), [(10, 0), (25, 5), (60, 20)])
