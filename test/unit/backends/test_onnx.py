@@ -158,8 +158,8 @@ def test_the_predictor_takes_the_file_by_the_same_setting(exported: Exporter) ->
     assert by_onnx.network.sha256 == by_torch.network.sha256
     assert by_onnx.network.path == path
     difference = abs(by_onnx.predict(pair).image.astype(int) - by_torch.predict(pair).image)
-    # The torch back-end works on bytes, rounded before and after the network.
-    assert difference.max() <= 4
+    # The torch back-end works on bytes and in bfloat16, which noise is hardest for.
+    assert difference.max() <= 12
     assert difference.mean() < 0.5
 
 
