@@ -3,7 +3,8 @@ Changes that make a pair look like one from another camera, time or weather.
 
 What moves pixels (crop, flips, turns, mild affine maps) is the same for both images; gamma
 and contrast belong to one image each; noise and degradations are on the inputs only, while
-the losses compare with the clean images. All runs on the device of the chance.
+the losses compare with the clean images. All runs on the device of the chance, that of batches on
+the CPU (:mod:`training.batches`).
 """
 
 from collections.abc import Callable, Sequence

@@ -44,4 +44,4 @@ def workers(settings: RunSettings, device: str) -> int:
     """Return how many processes draw."""
     if settings.workers >= 0:
         return settings.workers
-    return 0 if device == 'cpu' else max(1, len(os.sched_getaffinity(0)) - 1)
+    return max(1, len(os.sched_getaffinity(0)) - 1) if device == 'cuda' else 0
