@@ -62,7 +62,7 @@ def fuse_again(scene: Scene, helpers: SimpleNamespace) -> float:
 
 
 def inject(scene: Scene, fault: Fault) -> Any:
-    """Let the fault last until status and mode are as the row says; return that status."""
+    """Let the fault last until words, level and mode are as the row says; return that status."""
     rig = scene.rig
     rig.statuses.clear()
     feed = fault.inject(scene)
@@ -73,6 +73,8 @@ def inject(scene: Scene, fault: Fault) -> Any:
             status
             for status in rig.statuses
             if says(status.message, fault.words)
+            # A slow machine's warning may come first, and goes.
+            and (status.level == b'\x00') == (fault.words in (WELL, REMARK))
             and fault.mode.value == next(x.value for x in status.values if x.key == 'mode')
         ]
 
@@ -90,11 +92,10 @@ def test_a_fault_is_named_and_survived_and_good_input_is_fused_within_a_second(
     scene.rig.stamp_ns = max(scene.rig.stamp_ns, scene.rig.node.get_clock().now().nanoseconds)
     fuse_again(scene, helpers)
 
-    status = inject(scene, fault)
+    inject(scene, fault)
     if fault.undo:
         fault.undo(scene)
     recovery_s = fuse_again(scene, helpers)
 
     assert recovery_s <= RECOVERY_S
-    assert (status.level == b'\x00') == (fault.words in (WELL, REMARK))
     note(fault.name, fault.words, fault.mode)
