@@ -33,15 +33,15 @@ def batches(run: Run, keys: Sequence[Numbers]) -> Iterator[Batch]:
         Drawn(run),
         batch_size=None,
         sampler=keys,
-        num_workers=workers(run.settings, device.type),
+        num_workers=workers(run.settings, device.type, run.accelerator.num_processes),
         pin_memory=device.type == 'cuda',
     )
     for batch in loader:
         yield batch.to(device)
 
 
-def workers(settings: RunSettings, device: str) -> int:
-    """Return how many processes draw."""
+def workers(settings: RunSettings, device: str, processes: int = 1) -> int:
+    """Return how many processes draw for each of those that train."""
     if settings.workers >= 0:
         return settings.workers
-    return max(1, len(os.sched_getaffinity(0)) - 1) if device == 'cuda' else 0
+    return max(1, len(os.sched_getaffinity(0)) // processes - 1) if device == 'cuda' else 0

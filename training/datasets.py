@@ -17,7 +17,7 @@ The pairs stay in memory as 8-bit tensors (a few hundred megabytes).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 import os
 from pathlib import Path
@@ -46,7 +46,7 @@ class ImagePair:
     One aligned pair.
 
     ``visible`` is (H, W, 3) uint8 in the order of ``encoding``, ``thermal`` (H, W) uint8, both
-    on one device. ``name`` begins with the folder of the set and is unique in it. ``teacher``,
+    on the CPU. ``name`` begins with the folder of the set and is unique in it. ``teacher``,
     where there is one, is the luma that a teacher fused them to, (H, W) uint8.
     """
 
@@ -56,17 +56,11 @@ class ImagePair:
     encoding: PixelEncoding
     teacher: Tensor | None = None
 
-    def to(self, device: torch.device | str) -> 'ImagePair':
-        """Return the pair with its images on a device."""
-        visible, thermal = self.visible.to(device), self.thermal.to(device)
-        teacher = None if self.teacher is None else self.teacher.to(device)
-        return replace(self, visible=visible, thermal=thermal, teacher=teacher)
-
     def frames(self) -> FramePair:
         """Return the pair as the predictor takes it."""
         return FramePair(
-            Frame(self.thermal.numpy(force=True), PixelEncoding.MONO8),
-            Frame(self.visible.numpy(force=True), self.encoding),
+            Frame(self.thermal.numpy(), PixelEncoding.MONO8),
+            Frame(self.visible.numpy(), self.encoding),
         )
 
 

@@ -40,7 +40,9 @@ class RunSettings(Settings):
         'auto', 'auto: what accelerate finds; cpu: not the GPU', choices=('auto', 'cpu')
     )
     workers: int = setting(
-        -1, 'processes that draw crops; -1: one less than cores for a GPU, else none', minimum=-1
+        -1,
+        'processes that draw crops; -1: for a GPU one less than its share of cores, else none',
+        minimum=-1,
     )
     mixed_precision: str = setting(
         'auto',

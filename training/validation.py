@@ -59,7 +59,7 @@ class Validator:
         height = min(pair.thermal.shape[0] for pair in pairs)
         width = min(pair.thermal.shape[1] for pair in pairs)
         columns = []
-        for pair in (pair.to('cpu') for pair in pairs):
+        for pair in pairs:
             gray = pair.thermal.numpy()[..., None].repeat(3, axis=-1)
             images = (gray, rgb(pair.frames().visible), self.fuse(pair))
             columns.append(np.concatenate([image[:height, :width] for image in images]))

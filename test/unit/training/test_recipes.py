@@ -373,7 +373,9 @@ def test_nobody_but_the_loop_draws_on_a_cpu(
 ) -> None:
     settings = settings_of('student', tmp_path, deep_clip, bank)
     assert workers(settings, 'cpu') == 0
-    assert workers(settings, 'cuda') == max(1, len(os.sched_getaffinity(0)) - 1)
+    cores = len(os.sched_getaffinity(0))
+    assert workers(settings, 'cuda') == max(1, cores - 1)
+    assert workers(settings, 'cuda', processes=cores) == 1
     assert workers(settings_of('student', tmp_path, deep_clip, bank, 'workers=3'), 'cpu') == 3
 
 
