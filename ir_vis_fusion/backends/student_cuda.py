@@ -49,10 +49,9 @@ class StudentOnCuda:
         self._guidance: Tensor | None = None
         # The graphs read these, so another vector's weights are copied into them.
         self._layers = [
-            (weight.half().contiguous(memory_format=torch.channels_last), bias.half())
+            (weight.half().contiguous(memory_format=torch.channels_last), bias.clone())
             for weight, bias in self._student.folded()
         ]
-        self._last_bias = self._student.folded()[-1][1].clone()
         self._graphs = GraphCache(lambda vis, ir: record(self.compute, (vis, ir)))
         self._run = self._graphs if device.type == 'cuda' else self.compute
         self(*torch.zeros(2, 1, 1, *_PROBE, device=device))
@@ -84,17 +83,19 @@ class StudentOnCuda:
 
     def compute(self, vis: Tensor, ir: Tensor) -> Tensor:
         """Do it without a graph, guided as the last frame was."""
+        shifts = self._student.shifts(vis, ir)
         vis, ir = vis[0, 0].contiguous(), ir[0, 0].contiguous()
         maps = self._kernels.to_blocks(vis, ir, self._student.factor)
         *hidden, last = zip(self._student.body[::2], self._layers, strict=True)
-        for layer, (weight, bias) in hidden:
-            maps = _convolve_and_cut(layer, maps, weight, bias)
-        layer, (weight, _) = last
+        for index, (layer, (weight, bias)) in enumerate(hidden):
+            bias = bias + shifts[index][0] if shifts else bias
+            maps = _convolve_and_cut(layer, maps, weight, bias.half())
+        layer, (weight, bias) = last
         # Its bias is added later, in float32.
         maps = functional.conv2d(
             maps, weight, None, layer.stride, layer.padding, layer.dilation
         ).contiguous(memory_format=torch.channels_last)
-        return self._kernels.blend(vis, ir, maps, self._last_bias, RESIDUAL_LIMIT)[None, None]
+        return self._kernels.blend(vis, ir, maps, bias, RESIDUAL_LIMIT)[None, None]
 
 
 def _convolve_and_cut(layer: nn.Conv2d, maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """
 The student: a small network that fuses luma and infrared on a CPU at video rate.
 
-Convolutions and ReLU between a pixel-unshuffle and a pixel-shuffle, nothing else: without
-normalisation layers a pixel depends only on its neighbourhood, so that video does not flicker
-when something bright enters the scene, and every frame size is taken.
+Convolutions and ReLU between a pixel-unshuffle and a pixel-shuffle: a pixel depends on its
+neighbourhood, and every frame size is taken. Of the rest of the frame it may know six numbers,
+which shift its layers smoothly; there are no normalisation layers, with which all of a video
+flickers when something bright enters the scene.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,11 @@ from torch.nn import functional
 RESIDUAL_LIMIT = 0.25
 GUIDANCE_WIDTH = 16
 GUIDES = ('vis_features', 'text_features')
+# Statistics of a frame are those of every fourth row: near enough, and a quarter of the time.
+STATISTICS_ROWS = 4
+# What they are like, and how far they are from that, on the pairs that are trained on.
+_USUAL = (0.35, 0.35, 0.25, 0.15, 0.15, 0.2)
+_SPREAD = (0.25, 0.25, 0.25, 0.125, 0.125, 0.125)
 
 
 class Student(nn.Module):
@@ -56,6 +62,15 @@ class Student(nn.Module):
     There, a dilation of 2 costs nothing and one of 4 a tenth of its convolution; a last
     convolution of 1x1 takes an eighth off the whole network.
 
+    With `context`, :func:`statistics` of the whole frame shift what the hidden convolutions give,
+    before their ReLU::
+
+        x -> x + s,  (s of all layers) = MLP(statistics)
+
+    What is light or dark in a picture is so by comparison with the rest of it, which the
+    neighbourhood does not show. A shift is a bias, so it costs no pass over the image. The MLP's
+    last layer starts as zeros.
+
     With `guidance_features` a vector g may guide it, such as CLIP's embedding of an image or a
     text. Each hidden convolution's result is modulated before its ReLU (FiLM, Perez et al.,
     AAAI 2018, eq. 2; in fusion as in Text-IF, CVPR 2024)::
@@ -64,7 +79,8 @@ class Student(nn.Module):
 
     The MLP's last layer starts as zeros, so the network starts as the plain student and is that
     without a vector, or with one of zeros. The modulation is an affine map of each convolution's
-    result: for a vector that stays, :meth:`folded` works it into the weights.
+    result: for a vector that stays, :meth:`folded` works it into the weights. The shifts by the
+    context come after it.
 
     Parameters
     ----------
@@ -84,6 +100,8 @@ class Student(nn.Module):
         it.
     last_side
         Side of the last convolution's kernel, 1 or 3.
+    context
+        Width of the MLP that takes the statistics of the frame; 0: none.
 
     """
 
@@ -98,12 +116,13 @@ class Student(nn.Module):
         guided_by: str = 'vis_features',
         dilations: Sequence[int] = (),
         last_side: int = 3,
+        context: int = 0,
     ) -> None:
         super().__init__()
         if min(width, factor, depth) < 1:
             raise ValueError('width, factor and depth must be 1 or more')
-        if guidance_features < 0:
-            raise ValueError('guidance_features must be 0 or more')
+        if min(guidance_features, context) < 0:
+            raise ValueError('guidance_features and context must be 0 or more')
         if guided_by not in GUIDES:
             raise ValueError(f'guided_by must be one of {", ".join(GUIDES)}, got {guided_by!r}')
         if len(dilations or (1,) * depth) != depth or min(dilations, default=1) < 1:
@@ -121,12 +140,14 @@ class Student(nn.Module):
         last = nn.Conv2d(width, channels, last_side, padding=last_side // 2)
         self.body = nn.Sequential(*layers, last)
         if guidance_features:
-            last = nn.Linear(GUIDANCE_WIDTH, 2 * depth * width)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            self.film = nn.Sequential(
-                nn.Linear(guidance_features, GUIDANCE_WIDTH), nn.GELU(), last
+            self.film = _perceptron(
+                guidance_features, GUIDANCE_WIDTH, 2 * depth * width, nn.GELU()
             )
+        self.has_context = context > 0
+        if context:
+            self.context = _perceptron(len(_USUAL), context, depth * width, nn.ReLU())
+            self.register_buffer('usual', torch.tensor(_USUAL), persistent=False)
+            self.register_buffer('spread', torch.tensor(_SPREAD), persistent=False)
 
     def forward(self, vis_y: Tensor, ir: Tensor, guidance: Tensor | None = None) -> Tensor:
         """
@@ -150,7 +171,7 @@ class Student(nn.Module):
         height, width = vis_y.shape[-2:]
         sources = pad_to_multiple(torch.cat((vis_y, ir), dim=1), self.factor)
         blocks = functional.pixel_unshuffle(sources, self.factor)
-        maps = self.body(blocks) if guidance is None else self._guided(blocks, guidance)
+        maps = self._maps(blocks, self.shifts(vis_y, ir), self._modulations(guidance))
         # Under autocast the last step in float32: bfloat16 has 8 bits below 1.
         maps = functional.pixel_shuffle(maps.to(vis_y.dtype), self.factor)
         weight, residual = maps.chunk(2, 1)
@@ -166,6 +187,17 @@ class Student(nn.Module):
             return frame, frame
         return frame, frame, torch.ones(1, self.guidance_features)
 
+    def shifts(self, vis_y: Tensor, ir: Tensor) -> list[Tensor]:
+        """Return what a frame's context adds to each hidden layer, (B, width) each; none: []."""
+        if not self.has_context:
+            return []
+        return self.shifts_by(statistics(vis_y, ir))
+
+    def shifts_by(self, numbers: Tensor) -> list[Tensor]:
+        """Do it by :func:`statistics` (B, 6)."""
+        together = self.context((numbers - self.usual) / self.spread)
+        return list(together.chunk(len(self.body) // 2, 1))
+
     def folded(self, guidance: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         """
         Return weight and bias of each convolution, with the modulation by a vector worked in.
@@ -173,24 +205,30 @@ class Student(nn.Module):
         With W and b for each, (1 + gamma) (W x + b) + beta is a convolution again.
         """
         layers = [(layer.weight, layer.bias) for layer in self.body[::2]]
-        if guidance is None:
-            return layers
-        for index, (gamma, beta) in enumerate(self._modulations(guidance[:1])):
+        for index, (gamma, beta) in enumerate(self._modulations(guidance)):
             weight, bias = layers[index]
             scale = 1 + gamma[0]
             layers[index] = (weight * scale[..., None], bias * scale.flatten() + beta.flatten())
         return layers
 
-    def _guided(self, blocks: Tensor, guidance: Tensor) -> Tensor:
-        hidden, last = self.body[:-1], self.body[-1]
-        for convolution, activation, (gamma, beta) in zip(
-            hidden[::2], hidden[1::2], self._modulations(guidance), strict=True
-        ):
-            blocks = activation(torch.addcmul(beta, convolution(blocks), 1 + gamma))
-        return last(blocks)
+    def _maps(
+        self, blocks: Tensor, shifts: list[Tensor], modulations: list[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        hidden = self.body[:-1:2]
+        for index, convolution in enumerate(hidden):
+            blocks = convolution(blocks)
+            if modulations:
+                gamma, beta = modulations[index]
+                blocks = torch.addcmul(beta, blocks, 1 + gamma)
+            if shifts:
+                blocks = blocks + shifts[index][..., None, None]
+            blocks = blocks.relu()
+        return self.body[-1](blocks)
 
-    def _modulations(self, guidance: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return gamma and beta, (B, width, 1, 1), of each hidden convolution."""
+    def _modulations(self, guidance: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """Return gamma and beta, (B, width, 1, 1), of each hidden convolution; none: []."""
+        if guidance is None:
+            return []
         if guidance.dim() != 2 or guidance.shape[1] != self.guidance_features:
             raise ValueError(
                 f'guidance must be (B, {self.guidance_features}), got {tuple(guidance.shape)}'
@@ -200,3 +238,34 @@ class Student(nn.Module):
         modulation = self.film(unit_rms(guidance)) * guidance.any(dim=1, keepdim=True)
         each = modulation[..., None, None].chunk(len(self.body) // 2, 1)
         return [one.chunk(2, 1) for one in each]
+
+
+def statistics(vis_y: Tensor, ir: Tensor) -> Tensor:
+    """
+    Return six numbers of a pair of frames, (B, 6) float32.
+
+    Means of luma V, infrared I and abs(I - V); standard deviations of V, I and I - V, which hold
+    the correlation of both.
+
+    Parameters
+    ----------
+    vis_y, ir
+        (B, 1, H, W) float in [0, 1].
+
+    """
+    vis_y, ir = (one[..., ::STATISTICS_ROWS, :].float() for one in (vis_y, ir))
+    change = ir - vis_y
+    planes = torch.cat((vis_y, ir, change), 1)
+    means = planes.mean((2, 3))
+    variances = ((planes - means[..., None, None]) ** 2).mean((2, 3))
+    # At zero the root has no slope.
+    spreads = variances.clamp(min=1e-9).sqrt()
+    return torch.cat((means[:, :2], change.abs().mean((2, 3)), spreads), 1)
+
+
+def _perceptron(inputs: int, width: int, outputs: int, activation: nn.Module) -> nn.Sequential:
+    """Make one that gives zeros at first."""
+    last = nn.Linear(width, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, width), activation, last)

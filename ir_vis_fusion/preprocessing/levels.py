@@ -91,3 +91,20 @@ def round_sum(
     """
     total = cv2.addWeighted(first.numpy(), 1.0, second.numpy(), factor, offset, dtype=cv2.CV_8U)
     return torch.from_numpy(total)
+
+
+def byte_statistics(first: torch.Tensor, second: torch.Tensor) -> tuple[float, ...]:
+    """
+    Return means A, B of two images and of abs(B - A), and standard deviations of A, B and B - A.
+
+    The images are (H, W) uint8 on the CPU, with gaps between their rows or without; the numbers
+    are in [0, 255].
+    """
+    images = first.numpy(), second.numpy()
+    found = (cv2.meanStdDev(image) for image in images)
+    means, spreads = zip(*((mean.item(), spread.item()) for mean, spread in found), strict=True)
+    # By norms no image of the differences is made.
+    distance = cv2.norm(*images, cv2.NORM_L1) / first.numel()
+    square = cv2.norm(*images, cv2.NORM_L2SQR) / first.numel()
+    spread = math.sqrt(max(0.0, square - (means[1] - means[0]) ** 2))
+    return *means, distance, *spreads, spread

@@ -38,6 +38,9 @@ class ModelSettings(Settings):
         '', 'of each hidden convolution, with spaces between; empty: 1 for all of them'
     )
     last_side: int = setting(3, "side of the last convolution's kernel, 1 or 3", minimum=1)
+    context: int = setting(
+        0, 'width of the perceptron that takes statistics of the whole frame; 0: none', minimum=0
+    )
     guidance_features: int = setting(
         0, "length of CLIP's embeddings that guide it; 0: the plain student", minimum=0
     )

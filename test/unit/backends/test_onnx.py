@@ -29,7 +29,7 @@ from ir_vis_fusion.backends.onnx_export import export_onnx, halve  # noqa: E402
 
 CPU = torch.device('cpu')
 SIZES = ((64, 80), (51, 67))
-TOLERANCE = {'fp32': 2e-5, 'fp16': 1 / 255}
+TOLERANCE = {'fp32': 2e-5, 'fp16': 2 / 255}
 SMALL = {
     'mgfusion': {'channels': 4, 'encoder_blocks': 1, 'decoder_blocks': 1, 'heads': 2},
     'ldfusion': {'width': 4, 'blocks': 1, 'hidden': 16},
@@ -100,7 +100,7 @@ def test_every_network_gives_what_torch_gives(
 
 
 @pytest.mark.parametrize('name', ['student', 'ldfusion'])
-def test_half_precision_stays_within_a_grey_level(exported: Exporter, name: str) -> None:
+def test_half_precision_stays_within_two_grey_levels(exported: Exporter, name: str) -> None:
     checkpoint, path = exported(name, 'fp16')
     model, backend = load_checkpoint(checkpoint).model, load_backend(path, CPU)
     assert path.stat().st_size < 0.7 * exported(name, 'fp32')[1].stat().st_size

@@ -1,6 +1,7 @@
 """Student: any frame size, bounded result, gradients everywhere, local."""
 
-from ir_vis_fusion.models.student import RESIDUAL_LIMIT, Student
+from ir_vis_fusion.models.student import RESIDUAL_LIMIT, statistics, Student
+import numpy as np
 import pytest
 import torch
 from torch import nn, Tensor
@@ -99,9 +100,53 @@ def test_dilations_let_it_see_farther_and_the_last_layer_may_see_no_farther() ->
     assert not torch.equal(before[..., 48:56], after[..., 48:56])
 
 
+def test_statistics_are_means_and_deviations_of_every_fourth_row() -> None:
+    vis_y, ir = frames(37, 53, batch=2)
+    for found, v, i in zip(statistics(vis_y, ir), vis_y.numpy(), ir.numpy(), strict=True):
+        v, i = v[0, ::4].astype(float), i[0, ::4].astype(float)
+        expected = [v.mean(), i.mean(), abs(i - v).mean(), v.std(), i.std(), (i - v).std()]
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
+def test_context_starts_without_effect_and_then_lets_the_whole_frame_count() -> None:
+    """A perceptron of 6 -> 32 -> 4 x 32 for the four hidden layers."""
+    torch.manual_seed(0)
+    plain = Student(dilations=[1, 2, 4, 1], last_side=1).eval()
+    student = Student(dilations=[1, 2, 4, 1], last_side=1, context=32).eval()
+    missing = student.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    added = sum(student.get_parameter(name).numel() for name in missing)
+    assert added == 7 * 32 + 33 * 128
+    vis_y, ir = frames(64, 160)
+    changed = ir.clone()
+    changed[..., 80:] = 1.0
+    with torch.inference_mode():
+        assert torch.equal(student(vis_y, ir), plain(vis_y, ir))
+        nn.init.normal_(student.context[-1].weight, std=0.1)
+        before, after = student(vis_y, ir), student(vis_y, changed)
+        assert not torch.equal(before[..., :48], after[..., :48])
+        # Nothing but the six numbers reaches that far.
+        mirrored = torch.cat((ir[..., :80], ir[..., 80:].flip(-1)), -1)
+        same = student(torch.cat((vis_y[..., :80], vis_y[..., 80:].flip(-1)), -1), mirrored)
+        torch.testing.assert_close(before[..., :48], same[..., :48], atol=1e-5, rtol=0)
+
+
+def test_each_pair_of_a_batch_has_its_own_context() -> None:
+    torch.manual_seed(1)
+    student = Student(context=8).eval()
+    nn.init.normal_(student.context[-1].weight)
+    vis_y, ir = frames(40, 40, batch=2)
+    ir[1] *= 0.2
+    with torch.inference_mode():
+        both = student(vis_y, ir)
+        for index in range(2):
+            alone = student(vis_y[index : index + 1], ir[index : index + 1])
+            torch.testing.assert_close(both[index], alone[0])
+
+
 @pytest.mark.parametrize(
     ('config', 'fault'),
     [
+        ({'context': -1}, 'guidance_features and context must be 0 or more'),
         ({'dilations': [1, 2]}, r'dilations must be 4 numbers from 1 on, got \[1, 2\]'),
         ({'dilations': [1, 2, 0, 1]}, 'from 1 on'),
         ({'last_side': 2}, 'last_side must be 1 or 3, got 2'),

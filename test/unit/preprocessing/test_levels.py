@@ -1,6 +1,13 @@
 """Bytes stand for floats, and back."""
 
-from ir_vis_fusion.preprocessing.levels import blend, round_sum, stretch, to_type
+from ir_vis_fusion.models.student import statistics
+from ir_vis_fusion.preprocessing.levels import (
+    blend,
+    byte_statistics,
+    round_sum,
+    stretch,
+    to_type,
+)
 import pytest
 import torch
 
@@ -55,3 +62,15 @@ def test_counts_are_stretched_as_exactly_as_numbers_can_be(low: float, span: flo
     expected = ((counts.to(torch.float64) - low) * (255 / span)).clamp(0, 255)
     found = stretch(counts.to(torch.uint16), low, span).to(torch.float64)
     torch.testing.assert_close(found, expected, atol=0.502, rtol=0)
+
+
+def test_statistics_of_bytes_are_those_of_the_student() -> None:
+    """With gaps between the rows; a flat pair has no spread."""
+    generator = torch.Generator().manual_seed(5)
+    first, second = torch.randint(0, 256, (2, 90, 70), generator=generator, dtype=torch.uint8)
+    second //= 3
+    found = torch.tensor(byte_statistics(first[::4], second[::4])) / 255
+    expected = statistics(first[None, None] / 255, second[None, None] / 255)[0]
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    flat = byte_statistics(torch.full_like(first, 200), torch.full_like(first, 50))
+    assert flat == (200.0, 50.0, 150.0, 0.0, 0.0, 0.0)
