@@ -297,7 +297,7 @@ def test_the_finished_checkpoint_says_how_it_was_made(finished: Path) -> None:
         'depth': 2,
         'dilations': [],
         'last_side': 1,
-            'context': 32,
+        'context': 32,
         'guidance_features': 0,
         'guided_by': 'vis_features',
     }
