@@ -145,3 +145,19 @@ def test_its_network_is_told_like_that_of_any_back_end() -> None:
     told = load_backend(path, CPU).network
     assert told == TorchBackend(load_checkpoint(path), CPU).network
     assert dataclasses.replace(told, guidance=()).guidance_features == 512
+
+
+def test_context_and_guidance_go_together(save: Save) -> None:
+    path = save(guidance_features=8, context=8, depth=2)
+    student = load_checkpoint(path).model.eval()
+    backend = StudentOnCpu(load_checkpoint(path), exact=True)
+    vis, ir = torch.randint(0, 256, (2, 1, 1, 50, 70), dtype=torch.uint8)
+    with torch.inference_mode():
+        for guidance in (torch.randn(1, 8), None):
+            wanted = 255 * student(vis / 255, ir / 255, guidance)
+            assert_within(HALF, backend(vis, ir, guidance), wanted)
+        # Both count.
+        changed = student(vis / 255, ir / 255, torch.randn(1, 8)) - wanted / 255
+        student.context[-1].weight.zero_()
+        without = student(vis / 255, ir / 255) - wanted / 255
+    assert min(changed.abs().max(), without.abs().max()) > 0.01
