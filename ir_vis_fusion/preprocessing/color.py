@@ -21,24 +21,20 @@ import torch
 
 _RGB_WEIGHTS = (0.299, 0.587, 0.114)
 
-# A change of luma up to 0.2 is one of exposure: the chroma still belongs to what is seen. Where
-# luma jumps by more (1.5 % of the pixels of MSRS's validation pairs under pixel-wise maximum) it
-# is the thermal camera's, and the chroma under it that of smoke, of glare or the noise of a
-# dark sensor: it fades to a fifth at 0.6, so that a lamp keeps its hue.
-_JUMP = 0.2
-_FADE = 2.0
-_LEAST_CHROMA = 0.2
-_FADING = _JUMP, _FADE, (1 - _LEAST_CHROMA) / _FADE
+# Where the fused image is brighter than the visible one, the light is the thermal camera's and has
+# no colour, and the chroma that was there is the noise of a dark sensor, or smoke: it fades to a
+# half at a rise of 1/12 (21 levels of 255) and a tenth at 1/4; smoothly, for the rise is noisy too.
+# What is darker keeps its chroma, so that a lamp keeps its hue.
+_FADING = 12.0
 
 # Bytes are recombined in bands of so many pixels, which stay in the cache: half the time of a
-# whole frame at once. Most bands have no jump.
+# whole frame at once.
 _BAND = 80_000
 
 
 def _shares() -> np.ndarray:
-    """Return the share of the chroma, in 255ths, for each absolute change of luma, in levels."""
-    jump = np.clip(np.arange(256) / 255 - _JUMP, 0, (1 - _LEAST_CHROMA) / _FADE)
-    return np.rint(255 * (1 - _FADE * jump)).astype(np.uint8)
+    """Return the share of the chroma, in 255ths, for each rise of luma, in levels."""
+    return np.rint(255 / (1 + (_FADING * np.arange(256) / 255) ** 2)).astype(np.uint8)
 
 
 _SHARES = _shares()
@@ -177,11 +173,11 @@ def recombine(
     swap: bool = False,
 ) -> torch.Tensor:
     """
-    Return ``image`` with its luma exchanged and its chroma kept.
+    Return ``image`` with its luma exchanged; its chroma fades where light is added.
 
     For each colour C' = F + s (C - Y), rounded and clamped, with luma Y, fused luma F and
-    s = 1 - 2 max(0, abs(F - Y) - 0.2), at least 0.2. Where F equals Y the result equals the
-    image to the bit. With bytes it is exact where s is 1 and within 1.5 levels elsewhere.
+    s = 1 / (1 + (12 max(0, F - Y))^2). Where F equals Y the result equals the image to the bit. With
+    bytes it is exact where s is 1 and within 1.5 levels elsewhere.
 
     Parameters
     ----------
@@ -213,9 +209,7 @@ def recombine(
 def _recombine_floats(
     image: torch.Tensor, luma: torch.Tensor, fused_luma: torch.Tensor
 ) -> torch.Tensor:
-    start, fade, most = _FADING
-    jump = (fused_luma - luma).abs_().sub_(start).clamp_(0, most)
-    share = jump.mul_(-fade).add_(1)
+    share = (fused_luma - luma).clamp_(min=0).mul_(_FADING).square_().add_(1).reciprocal_()
     # C' = s C + (F - s Y); the half makes the cut to uint8 round to nearest.
     gray = torch.addcmul(fused_luma, share, luma, value=-1).mul_(255).add_(0.5)
     fused = torch.empty_like(image, memory_format=torch.contiguous_format)
@@ -237,9 +231,9 @@ def _recombine_bytes(image: np.ndarray, luma: np.ndarray, fused_luma: np.ndarray
 def _recombine_band(
     image: np.ndarray, luma: np.ndarray, fused_luma: np.ndarray, out: np.ndarray
 ) -> None:
-    change = cv2.absdiff(fused_luma, luma)
-    if change.max() > 255 * _JUMP:
-        share = cv2.LUT(change, _SHARES)
+    rise = cv2.subtract(fused_luma, luma)
+    if rise.any():
+        share = cv2.LUT(rise, _SHARES)
         luma = cv2.multiply(share, luma, scale=1 / 255)
         image = cv2.multiply(image, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     # C' = s C + (F - s Y): what is added and what is taken off, of which one is zero.

@@ -61,7 +61,7 @@ def _prepare(
 
 @triton.jit(do_not_specialize=['count'])
 def _recombine(
-    image, luma, fused, mask, result, count, strength, jump, fade, most,
+    image, luma, fused, mask, result, count, strength, fading,
     masked: tl.constexpr, swap: tl.constexpr, pointed: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     if pointed:
@@ -76,8 +76,8 @@ def _recombine(
     # Exact at a weight of one and of zero.
     change = weight * (after - before)
     after = tl.where(weight == 1.0, after, before + change)
-    beyond = tl.minimum(tl.maximum(tl.abs(after - before) - jump, 0.0), most)
-    share = 1.0 - fade * beyond
+    faded = fading * tl.maximum(after - before, 0.0)
+    share = 1.0 / (1.0 + faded * faded)
     grey = (after - share * before) * 255.0 + 0.5
     for color in tl.static_range(3):
         old = tl.load(image + 3 * at + color, mask=there, other=0).to(tl.float32)
@@ -132,7 +132,7 @@ def recombine(
     image: Tensor,
     luma: Tensor,
     fused: Tensor,
-    fading: tuple[float, float, float],
+    fading: float,
     strength: float | Tensor = 1.0,
     mask: Tensor | None = None,
     swap: bool = False,
@@ -140,9 +140,8 @@ def recombine(
     """
     Return (H, W, 3) uint8 with its luma exchanged; see :func:`.color.recombine`.
 
-    ``fading`` are jump, fade and most: the share of the chroma is
-    1 - fade * (abs(change) - jump), the bracket between 0 and ``most``. A strength in a (1,)
-    float32 is read anew by each replay of a graph.
+    The share of the chroma is 1 / (1 + (fading * rise)^2), a rise being what luma gains. A strength
+    in a (1,) float32 is read anew by each replay of a graph.
     """
     image, luma, fused = image.contiguous(), luma.contiguous(), fused.contiguous()
     result = torch.empty_like(image)
@@ -153,7 +152,7 @@ def recombine(
     strength = strength if pointed else float(strength)
     with torch.cuda.device_of(image):
         _recombine[(triton.cdiv(count, _BLOCK),)](
-            image, luma, fused, place, result, count, strength, *fading,
+            image, luma, fused, place, result, count, strength, fading,
             masked=mask is not None, swap=swap, pointed=pointed, block=_BLOCK,
         )  # fmt: skip
     return result
@@ -168,4 +167,4 @@ def compile_all(device: torch.device) -> None:
             luma, ir = prepare(image, (0.3, 0.6, 0.1), raw, (0.5, 1.5), places)
     for mask in (None, ir):
         for swap in (False, True):
-            recombine(image, luma, ir, (0.2, 2.0, 0.4), 0.5, mask, swap)
+            recombine(image, luma, ir, 12.0, 0.5, mask, swap)
