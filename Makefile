@@ -1,6 +1,9 @@
 # make demo   install and run the main job: thermal and visible topics in, fused images out
 # make test   install and run the tests
 # make bench  time the path on this machine and put the tables into README.md
+# make quality  measure all models on the pairs of PAIRS= (ir/, vi/) and put the table into README.md;
+#             CLIP= takes the weights of CLIP's image tower, BANK= an embedding bank, DETECTOR= an
+#             .onnx that looks for the boxes of PAIRS/labels
 # make lint   check style
 # make fuzz   mutated messages through the decoder for FUZZ_SECONDS=600, of SEED=0 or another
 # make soak   the node at 30 Hz for MINUTES=10, told as a table and in soak/soak.json
@@ -38,7 +41,7 @@ DEMO_FLAGS = $(call given,--thermal,$(THERMAL)) $(call given,--visible,$(VISIBLE
   $(call given,--visible-topic,$(VISIBLE_TOPIC)) \
   $(call given,--model,$(MODEL)) $(call given,--device,$(DEVICE))
 
-.PHONY: demo test bench lint fuzz soak audit clean
+.PHONY: demo test bench quality lint fuzz soak audit clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/ivf demo --out demo $(DEMO_FLAGS)
@@ -51,6 +54,17 @@ bench: $(VENV)/.installed-test
 	$(BIN)/ivf bench --model $(or $(MODEL),student) --backend torch onnxruntime \
 	  --size 640x480 320x240 1280x1024 1920x1080 --node \
 	  --json resource/bench.json --plot resource/bench.png --markdown README.md
+
+MODELS = student student_guided mgfusion clipfusion textfusion ldfusion
+quality: $(VENV)/.installed-test
+	$(BIN)/ivf evaluate --thermal '$(PAIRS)/ir' --visible '$(PAIRS)/vi' --model $(MODELS) \
+	  $(call given,--clip-file,$(CLIP)) $(call given,--bank,$(BANK)) \
+	  --out quality --overwrite --json quality/figures.json --markdown README.md
+ifneq ($(DETECTOR),)
+	$(BIN)/ivf detect-eval --detector '$(DETECTOR)' --labels '$(PAIRS)/labels' \
+	  --thermal '$(PAIRS)/ir' --visible '$(PAIRS)/vi' --model student \
+	  --out quality/detection --overwrite --json quality/detection.json --markdown README.md
+endif
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -69,7 +83,7 @@ audit: $(VENV)/.installed-test
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement .audit-packages
 
 clean:
-	rm -rf $(VENV) demo build install log soak .fuzz-progress .audit-packages
+	rm -rf $(VENV) demo quality build install log soak .fuzz-progress .audit-packages
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)

@@ -1,4 +1,4 @@
-"""Results as text, as Markdown between markers of a file, and as a plot."""
+"""Results as text, as Markdown and as a plot."""
 
 from collections.abc import Mapping, Sequence
 import math
@@ -8,9 +8,9 @@ from typing import Any
 from ir_vis_fusion.benchmark.bench import FLAT
 from ir_vis_fusion.benchmark.path import STAGES
 from ir_vis_fusion.errors import EvaluationError
+from ir_vis_fusion.evaluation.markdown import markdown_table
 from ir_vis_fusion.evaluation.report import COLORS, GREYS, require_matplotlib
 
-BEGIN, END = '<!-- bench -->', '<!-- /bench -->'
 _HEAD = (
     'model', 'back-end', 'size', 'whole path p50', 'p95', 'p99', 'network alone p50', 'frames/s',
     '× floor', 'GMAC', 'share of roofline', 'peak MB',
@@ -101,39 +101,18 @@ def markdown(bench: Mapping[str, Any]) -> str:
         f'On {where}, torch {facts["torch"]}, {facts["torch_threads"]} threads, '
         f'{facts["date"][:10]}; the machine copies {roof["copy_gb_per_s"]:g} GB/s and multiplies '
         f'matrices at {rates}. Milliseconds.{_busy(facts)}',
-        _table(rows_of(bench['results'])),
+        markdown_table(rows_of(bench['results'])),
         'Stages, medians:',
-        _table(stage_rows(bench['results'])),
+        markdown_table(stage_rows(bench['results'])),
     ]
     if scaling := scaling_rows(bench.get('scaling', ())):
-        parts += ['Cost of a pixel of the whole path:', _table(scaling)]
+        parts += ['Cost of a pixel of the whole path:', markdown_table(scaling)]
     if node := node_rows(bench.get('node', ())):
         parts += ['Through the node, from the visible stamp to the fused image at a subscriber:']
-        parts += [_table(node)]
+        parts += [markdown_table(node)]
     if facts['gpu'] is None:
         parts.append('Not measured, for want of the device: CUDA, TensorRT.')
     return '\n\n'.join(parts)
-
-
-def write_into(path: Path, text: str) -> None:
-    """
-    Put text between the markers of a Markdown file.
-
-    Raises
-    ------
-    EvaluationError
-        Where the file or its markers are missing.
-
-    """
-    try:
-        content = path.read_text(encoding='utf-8')
-    except OSError as error:
-        raise EvaluationError(f'{str(path)!r}: cannot be read: {error.strerror}') from None
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise EvaluationError(f'{str(path)!r}: no {BEGIN} … {END} to write between')
-    path.write_text(f'{before}{BEGIN}\n{text}\n{END}{after}', encoding='utf-8')
 
 
 def plot(bench: Mapping[str, Any], path: Path) -> None:
@@ -167,11 +146,6 @@ def _busy(facts: Mapping[str, Any]) -> str:
     if load < _IDLE:
         return ''
     return f' Others used the machine meanwhile: load average {load:.1f} at the start.'
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [f'| {" | ".join(row)} |' for row in rows]
-    return '\n'.join([lines[0], '|' + ' --- |' * len(rows[0]), *lines[1:]])
 
 
 def _ms(value: float) -> str:

@@ -79,6 +79,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Measure, print the tables and write what was asked for."""
     from ir_vis_fusion.benchmark import report
+    from ir_vis_fusion.evaluation.markdown import write_between
 
     bench = _read(options.from_json) if options.from_json else _measure(options)
     if options.json and not options.from_json:
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         report.plot(bench, options.plot)
     if options.markdown:
-        report.write_into(options.markdown, report.markdown(bench))
+        write_between(options.markdown, 'bench', report.markdown(bench))
     return 0
 
 

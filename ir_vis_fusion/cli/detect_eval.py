@@ -76,11 +76,12 @@ def run(options: argparse.Namespace) -> int:
     )
     pairs = list_pairs(options.thermal, options.visible, options.list)
     labels = read_labels(options.labels, pairs, len(classes))
-    prepare_files(options)
+    prepare_files(options, 'detect-eval')
     methods = make_methods(options, pairs)
     results, found = evaluate_detection(pairs, methods, detector, labels, list(classes))
     results['configuration'] |= provenance(options)
-    print(format_table(table_rows(results)))
+    rows = table_rows(results)
+    print(format_table(rows))
     counts = ', '.join(f'{n} {name}' for name, n in results['configuration']['labels'].items())
     print(f'\n{len(pairs)} pair(s) with {counts}; the mean is over classes that have labels')
 
@@ -89,5 +90,5 @@ def run(options: argparse.Namespace) -> int:
 
         return detection_report(results, pairs, methods, labels, found)
 
-    write_files(options, results, draw_page)
+    write_files(options, 'detect-eval', results, rows, draw_page)
     return 0

@@ -35,13 +35,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Fuse, measure, print the table and write the results."""
     from ir_vis_fusion.backends.device import select_device
-    from ir_vis_fusion.evaluation.comparison import LEGEND, table_rows
+    from ir_vis_fusion.evaluation.comparison import LEGEND, short_rows, table_rows
     from ir_vis_fusion.evaluation.evaluate import evaluate
     from ir_vis_fusion.evaluation.image_sets import list_pairs
 
     device = select_device(options.device)
     pairs = list_pairs(options.thermal, options.visible, options.list)
-    prepare_files(options)
+    prepare_files(options, 'evaluate')
     methods = make_methods(options, pairs)
     results = evaluate(pairs, methods, options.stretch, device)
     results['configuration'] |= provenance(options)
@@ -53,5 +53,5 @@ def run(options: argparse.Namespace) -> int:
 
         return quality_report(results, pairs, methods)
 
-    write_files(options, results, draw_page)
+    write_files(options, 'evaluate', results, short_rows(results['methods']), draw_page)
     return 0

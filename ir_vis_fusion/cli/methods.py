@@ -1,7 +1,7 @@
 """Pairs and methods as options: what `ivf evaluate` and `ivf detect-eval` share."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import json
 import os
 from pathlib import Path
@@ -64,10 +64,17 @@ def add_method_options(parser: argparse.ArgumentParser, required_json: bool) -> 
     parser.add_argument(
         '--html', type=Path, metavar='FILE', help='one self-contained page with all results'
     )
+    parser.add_argument(
+        '--markdown',
+        type=Path,
+        metavar='FILE',
+        help='Markdown file in which a table is put between <!-- COMMAND --> and '
+        '<!-- /COMMAND -->',
+    )
 
 
-def prepare_files(options: argparse.Namespace) -> None:
-    """Fail before the work rather than after it."""
+def prepare_files(options: argparse.Namespace, name: str) -> None:
+    """Fail before the work rather than after it; the name is that of the table in Markdown."""
     for file in (options.json, options.html):
         if file is None:
             continue
@@ -81,6 +88,10 @@ def prepare_files(options: argparse.Namespace) -> None:
         from ir_vis_fusion.evaluation.report import require_matplotlib
 
         require_matplotlib()
+    if options.markdown:
+        from ir_vis_fusion.evaluation.markdown import around
+
+        around(options.markdown, name)
 
 
 def make_methods(options: argparse.Namespace, pairs: Any) -> dict[str, Any]:
@@ -111,15 +122,24 @@ def provenance(options: argparse.Namespace) -> dict[str, str]:
 
 
 def write_files(
-    options: argparse.Namespace, results: dict[str, Any], draw_page: Callable[[], str]
+    options: argparse.Namespace,
+    name: str,
+    results: dict[str, Any],
+    rows: Sequence[Sequence[str]],
+    draw_page: Callable[[], str],
 ) -> None:
-    """Write what was asked for and say where it is; the figures first."""
+    """Write what was asked for and say where it is; the figures first, rows into Markdown."""
     if options.json:
         _write(options.json, json.dumps(results, indent=1, allow_nan=False) + '\n')
         print(f'all results in {options.json}')
     if options.html:
         _write(options.html, draw_page())
         print(f'report in {options.html}')
+    if options.markdown:
+        from ir_vis_fusion.evaluation.markdown import markdown_table, write_between
+
+        write_between(options.markdown, name, markdown_table(rows))
+        print(f'table in {options.markdown}')
 
 
 def _write(file: Path, text: str) -> None:

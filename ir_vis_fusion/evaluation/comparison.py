@@ -8,6 +8,7 @@ from ir_vis_fusion.evaluation.measures import MEASURES
 BEST = '*'
 SECOND = '+'
 BEATEN = '!'
+SHORT = ('Qabf', 'VIF', 'SSIM', 'SCD', 'SD', 'Nabf', 'Qcv median')
 LEGEND = (
     f'{BEST} best, {SECOND} second of the methods; {BEATEN} trivial, and better than all of them; '
     f'lower is better: {", ".join(n for n, one in MEASURES.items() if not one.higher_is_better)}'
@@ -20,6 +21,14 @@ def table_rows(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     median = {name: method['median']['Qcv'] for name, method in methods.items()}
     columns.append(['Qcv median', *(printed(median[name], 'Qcv') for name in methods)])
     return [list(row) for row in zip(['method', *methods], *columns, strict=True)]
+
+
+def short_rows(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return those columns of :func:`table_rows` by which fusion is judged here, without marks."""
+    heading, *rows = table_rows(methods)
+    places = [heading.index(name) for name in ('method', *SHORT)]
+    marks = BEST + SECOND + BEATEN
+    return [[row[place].rstrip(marks) for place in places] for row in (heading, *rows)]
 
 
 def column(metric: str, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -9,9 +9,10 @@ from ir_vis_fusion.cli.main import main
 from ir_vis_fusion.cli.methods import named
 from ir_vis_fusion.errors import EvaluationError
 from ir_vis_fusion.evaluation.baselines import BASELINES, laplacian
-from ir_vis_fusion.evaluation.comparison import table_rows
+from ir_vis_fusion.evaluation.comparison import SHORT, table_rows
 from ir_vis_fusion.evaluation.evaluate import evaluate
 from ir_vis_fusion.evaluation.image_sets import list_pairs, Pairs, read_sources
+from ir_vis_fusion.evaluation.markdown import markers
 from ir_vis_fusion.evaluation.measures import MEASURES
 from ir_vis_fusion.evaluation.methods import folder_method, trivial_methods
 from ir_vis_fusion.preprocessing.encodings import write_image
@@ -205,7 +206,10 @@ def test_the_command_measures_models_and_folders_and_writes_all_of_it(
 ) -> None:
     out = tmp_path / 'results' / 'all.json'
     arguments = ['--thermal', str(tmp_path / 'ir'), '--visible', str(tmp_path / 'vi')]
-    options = [*arguments, '--device', 'cpu', '--json', str(out)]
+    page = tmp_path / 'page.md'
+    begin, end = markers('evaluate')
+    page.write_text(f'before\n{begin}\nold\n{end}\nafter\n')
+    options = [*arguments, '--device', 'cpu', '--json', str(out), '--markdown', str(page)]
     folder = f'copy={tmp_path / "vi"}'
     assert main(['evaluate', *options, '--fused', folder, '--model', 'student']) == 0
     printed = capsys.readouterr().out
@@ -217,8 +221,27 @@ def test_the_command_measures_models_and_folders_and_writes_all_of_it(
     assert (out.parent / 'all_fused' / 'student' / 'a.png').is_file()
     assert f'{student["mean"]["VIF"]:.3f}' in printed
     assert results['configuration']['metrics']['MI']['variant'].startswith('nats')
+    lines = page.read_text().splitlines()
+    assert lines[:3] == ['before', begin, f'| method | {" | ".join(SHORT)} |']
+    assert lines[-2:] == [end, 'after']
+    mean = student['mean']
+    assert lines[-3].startswith(f'| student | {mean["Qabf"]:.3f} | {mean["VIF"]:.3f} | ')
     with pytest.raises(SystemExit):
         main(['evaluate', *arguments])
+
+
+def test_a_page_without_markers_is_refused_before_the_work(
+    pairs: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    page, out = tmp_path / 'page.md', tmp_path / 'x.json'
+    page.write_text('nothing')
+    options = ['--thermal', str(tmp_path / 'ir'), '--visible', str(tmp_path / 'vi')]
+    options += ['--json', str(out), '--markdown']
+    for file, told in ((page, 'no <!-- evaluate --> '), (tmp_path / 'none.md', 'cannot be read')):
+        assert main(['evaluate', *options, str(file)]) == 1
+        assert told in capsys.readouterr().err
+    assert not out.exists()
+    assert page.read_text() == 'nothing'
 
 
 def test_names_must_differ(pairs: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
