@@ -23,7 +23,7 @@ _RGB_WEIGHTS = (0.299, 0.587, 0.114)
 
 # Where the fused image is brighter than the visible one, the light is the thermal camera's and has
 # no colour, and the chroma that was there is the noise of a dark sensor, or smoke: it fades to a
-# half at a rise of 1/12 (21 levels of 255) and a tenth at 1/4; smoothly, for the rise is noisy too.
+# half at a rise of 1/12 (21 levels of 255) and a tenth at 1/4, smoothly, for the rise is noisy.
 # What is darker keeps its chroma, so that a lamp keeps its hue.
 _FADING = 12.0
 
@@ -176,8 +176,8 @@ def recombine(
     Return ``image`` with its luma exchanged; its chroma fades where light is added.
 
     For each colour C' = F + s (C - Y), rounded and clamped, with luma Y, fused luma F and
-    s = 1 / (1 + (12 max(0, F - Y))^2). Where F equals Y the result equals the image to the bit. With
-    bytes it is exact where s is 1 and within 1.5 levels elsewhere.
+    s = 1 / (1 + (12 max(0, F - Y))^2). Where F equals Y the result equals the image to the bit.
+    With bytes it is exact where s is 1 and within 1.5 levels elsewhere.
 
     Parameters
     ----------

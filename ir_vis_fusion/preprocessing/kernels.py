@@ -140,8 +140,8 @@ def recombine(
     """
     Return (H, W, 3) uint8 with its luma exchanged; see :func:`.color.recombine`.
 
-    The share of the chroma is 1 / (1 + (fading * rise)^2), a rise being what luma gains. A strength
-    in a (1,) float32 is read anew by each replay of a graph.
+    The share of the chroma is 1 / (1 + (fading * rise)^2), a rise being what luma gains. A
+    strength in a (1,) float32 is read anew by each replay of a graph.
     """
     image, luma, fused = image.contiguous(), luma.contiguous(), fused.contiguous()
     result = torch.empty_like(image)
