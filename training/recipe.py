@@ -147,6 +147,8 @@ def start_from(init: str, network: nn.Module, name: str) -> None:
     """
     Give a network the weights of a checkpoint.
 
+    What it lacks may be parts of which the network says that they do nothing at first.
+
     Raises
     ------
     ConfigError
@@ -154,8 +156,10 @@ def start_from(init: str, network: nn.Module, name: str) -> None:
 
     """
     start = load_checkpoint(resolve(init))
+    idle = getattr(network, 'idle_at_first', ())
+    kept = {k: v for k, v in network.state_dict().items() if k.partition('.')[0] in idle}
     try:
-        network.load_state_dict(start.model.state_dict())
+        network.load_state_dict(kept | start.model.state_dict())
     except RuntimeError as error:
         raise ConfigError(
             f'init={init!r} is a {start.name} of {dict(start.config)}; expected a {name} of the '

@@ -179,6 +179,15 @@ def test_a_run_may_start_with_the_weights_of_a_checkpoint() -> None:
     assert all(torch.equal(value, shipped[name]) for name, value in started.items())
 
 
+def test_a_guided_student_may_start_as_the_plain_one() -> None:
+    settings = read_settings('student', CONFIGS / 'student_guided.yaml', ['init=student'])
+    started = RECIPES['student'].Recipe(settings).network.state_dict()
+    shipped = load_checkpoint(resolve('student')).model.state_dict()
+    added = {name for name in started if name not in shipped}
+    assert {name.partition('.')[0] for name in added} == {'film'}
+    assert all(torch.equal(started[name], value) for name, value in shipped.items())
+
+
 def test_a_start_from_another_network_is_refused() -> None:
     settings = read_settings('student', None, ['init=student', 'model.width=8'])
     with pytest.raises(ConfigError, match=r"init='student' is a student of .*width.*: 32"):
