@@ -37,8 +37,8 @@ class Student(nn.Module):
     ::
 
         vis_y, ir (B, 1, H, W) -> pad to a multiple of factor -> pixel-unshuffle
-        -> (B, 2 factor^2, H/factor, W/factor) -> depth 3x3 convolutions of `width` channels
-        -> one of last_side x last_side
+        -> (B, 2 factor^2, H/factor, W/factor) -> depth convolutions of `width` channels, the
+        first of first_side x first_side, the others 3x3 -> one of last_side x last_side
         -> (B, 2 factor^2, H/factor, W/factor) -> pixel-shuffle -> w, r (B, 1, H, W)
 
     Time of a frame of 640x480 on two CPU cores with AVX512-BF16 (torch 2.14, median of 20, the
@@ -59,8 +59,8 @@ class Student(nn.Module):
     24     2       3          13 904      14.9     26.9    54.7
     =====  ======  =====  ==========  ========  =======  ======
 
-    There, a dilation of 2 costs nothing and one of 4 a tenth of its convolution; a last
-    convolution of 1x1 takes an eighth off the whole network.
+    There, a dilation of 2 costs nothing and one of 4 a tenth of its convolution; a first or a last
+    convolution of 1x1 takes an eighth off the whole network each.
 
     With `context`, :func:`statistics` of the whole frame shift what the hidden convolutions give,
     before their ReLU::
@@ -89,7 +89,7 @@ class Student(nn.Module):
     factor
         Side of the pixel blocks that become channels.
     depth
-        Number of hidden 3x3 convolutions.
+        Number of hidden convolutions.
     guidance_features
         Length E of the vector that guides it; 0: the plain student.
     guided_by
@@ -98,14 +98,17 @@ class Student(nn.Module):
     dilations
         Of each hidden convolution, in blocks; none: all 1. They let a pixel depend on more around
         it.
-    last_side
-        Side of the last convolution's kernel, 1 or 3.
+    first_side, last_side
+        Sides of the first and of the last convolution's kernel, 1 or 3. A first one of 1 sees its
+        block of pixels only.
     context
         Width of the MLP that takes the statistics of the frame; 0: none.
 
     """
 
     color = False
+    # A training may add these to a network that was trained without.
+    idle_at_first = ('film', 'context')
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class Student(nn.Module):
         dilations: Sequence[int] = (),
         last_side: int = 3,
         context: int = 0,
+        first_side: int = 3,
     ) -> None:
         super().__init__()
         if min(width, factor, depth) < 1:
@@ -127,16 +131,18 @@ class Student(nn.Module):
             raise ValueError(f'guided_by must be one of {", ".join(GUIDES)}, got {guided_by!r}')
         if len(dilations or (1,) * depth) != depth or min(dilations, default=1) < 1:
             raise ValueError(f'dilations must be {depth} numbers from 1 on, got {dilations!r}')
-        if last_side not in (1, 3):
-            raise ValueError(f'last_side must be 1 or 3, got {last_side!r}')
+        for name, side in (('first_side', first_side), ('last_side', last_side)):
+            if side not in (1, 3):
+                raise ValueError(f'{name} must be 1 or 3, got {side!r}')
         self.factor = factor
         self.guidance_features = guidance_features
         self.guidance = (guided_by,) if guidance_features else ()
         channels = 2 * factor**2
         layers: list[nn.Module] = []
         for step in dilations or (1,) * depth:
-            inputs = width if layers else channels
-            layers += [nn.Conv2d(inputs, width, 3, padding=step, dilation=step), nn.ReLU()]
+            inputs, side = (width, 3) if layers else (channels, first_side)
+            around = step * (side // 2)
+            layers += [nn.Conv2d(inputs, width, side, padding=around, dilation=step), nn.ReLU()]
         last = nn.Conv2d(width, channels, last_side, padding=last_side // 2)
         self.body = nn.Sequential(*layers, last)
         if guidance_features:

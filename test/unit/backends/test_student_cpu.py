@@ -76,6 +76,8 @@ def assert_within(levels: float, fused: Tensor, wanted: Tensor) -> None:
         {'width': 16, 'factor': 2},
         {'dilations': [1, 2, 4, 1], 'last_side': 1},
         {'depth': 2, 'dilations': [1, 3], 'factor': 2},
+        {'first_side': 1, 'last_side': 1},
+        {'first_side': 1, 'factor': 2},
     ],
 )
 def test_it_gives_what_the_network_gives_at_every_size(

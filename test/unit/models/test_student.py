@@ -100,6 +100,20 @@ def test_dilations_let_it_see_farther_and_the_last_layer_may_see_no_farther() ->
     assert not torch.equal(before[..., 48:56], after[..., 48:56])
 
 
+def test_a_first_layer_of_1x1_sees_its_block_only() -> None:
+    torch.manual_seed(0)
+    student = Student(depth=1, first_side=1, last_side=1).eval()
+    assert sum(one.numel() for one in student.parameters()) == 2 * 32 * 33
+    vis_y, ir = frames(32, 48)
+    with torch.inference_mode():
+        before = student(vis_y, ir)
+        for column in (15, 16, 19, 20):
+            changed = ir.clone()
+            changed[..., column] = 1 - changed[..., column]
+            same = torch.equal(student(vis_y, changed)[..., 16:20], before[..., 16:20])
+            assert same == (column in (15, 20))
+
+
 def test_statistics_are_means_and_deviations_of_every_fourth_row() -> None:
     vis_y, ir = frames(37, 53, batch=2)
     for found, v, i in zip(statistics(vis_y, ir), vis_y.numpy(), ir.numpy(), strict=True):
@@ -150,6 +164,7 @@ def test_each_pair_of_a_batch_has_its_own_context() -> None:
         ({'dilations': [1, 2]}, r'dilations must be 4 numbers from 1 on, got \[1, 2\]'),
         ({'dilations': [1, 2, 0, 1]}, 'from 1 on'),
         ({'last_side': 2}, 'last_side must be 1 or 3, got 2'),
+        ({'first_side': 0}, 'first_side must be 1 or 3, got 0'),
     ],
 )
 def test_layers_that_cannot_be_are_refused(config: dict, fault: str) -> None:
