@@ -296,7 +296,7 @@ class FusionPredictor:
             image = colors.from_rgb(blend(vis, fused, *how), self._encoding)
         else:
             swap = encoding is not self._encoding
-            image = colors.recombine(visible, vis[0, 0], fused[0, 0], *how, swap)
+            image = colors.recombine(visible, vis[0, 0], fused[0, 0], *how, swap, encoding)
         self.lap('recombine')
         return image
 
