@@ -37,6 +37,7 @@ class ModelSettings(Settings):
     dilations: str = setting(
         '', 'of each hidden convolution, with spaces between; empty: 1 for all of them'
     )
+    first_side: int = setting(3, "side of the first convolution's kernel, 1 or 3", minimum=1)
     last_side: int = setting(3, "side of the last convolution's kernel, 1 or 3", minimum=1)
     context: int = setting(
         0, 'width of the perceptron that takes statistics of the whole frame; 0: none', minimum=0

@@ -41,7 +41,7 @@ def test_models_tells_what_clip_the_named_checkpoints_need(
     assert [row.split()[0] for row in rows] == [*files, 'student']
     assert 'image tower, optional (ViT-B-32)  ' in rows[0]
     assert 'text features, optional  ' in rows[1]
-    assert '42,496      0.73          none' in rows[2]
+    assert '34,304      0.57          none' in rows[2]
 
 
 def test_fuse_with_a_prompt_goes_by_the_bank(

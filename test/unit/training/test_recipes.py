@@ -305,6 +305,7 @@ def test_the_finished_checkpoint_says_how_it_was_made(finished: Path) -> None:
         'factor': 4,
         'depth': 2,
         'dilations': [],
+        'first_side': 1,
         'last_side': 1,
         'context': 32,
         'guidance_features': 0,
