@@ -136,9 +136,10 @@ def write_files(
         _write(options.html, draw_page())
         print(f'report in {options.html}')
     if options.markdown:
+        from ir_vis_fusion.evaluation.comparison import without_marks
         from ir_vis_fusion.evaluation.markdown import markdown_table, write_between
 
-        write_between(options.markdown, name, markdown_table(rows))
+        write_between(options.markdown, name, markdown_table(without_marks(rows)))
         print(f'table in {options.markdown}')
 
 

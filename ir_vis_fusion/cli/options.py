@@ -37,7 +37,7 @@ def add_predictor_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=FrameSettings.local_contrast,
         metavar='GAIN',
-        help='more contrast to the surroundings, 0 to 1; 0.2 helps detectors at night',
+        help='more contrast to the surroundings, 0 to 1; 0.2 helps detectors a little',
     )
     group = parser.add_argument_group(
         'guidance', 'for models that take features of CLIP; they run without it too'

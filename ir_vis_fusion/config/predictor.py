@@ -55,8 +55,8 @@ class FrameSettings(Settings):
     )
     local_contrast: float = setting(
         0.0,
-        'how much more than fused things differ from their surroundings: 0.2 helps detectors at '
-        'night and brings noise out as much; 0: not at all',
+        'how much more than fused things differ from their surroundings: 0.2 helps detectors a '
+        'little and brings noise out as much; 0: not at all',
         minimum=0.0,
         maximum=1.0,
         live=True,

@@ -24,11 +24,16 @@ def table_rows(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 
 def short_rows(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Return those columns of :func:`table_rows` by which fusion is judged here, without marks."""
-    heading, *rows = table_rows(methods)
-    places = [heading.index(name) for name in ('method', *SHORT)]
+    """Return those columns of :func:`table_rows` by which fusion is judged here."""
+    rows = table_rows(methods)
+    places = [rows[0].index(name) for name in ('method', *SHORT)]
+    return [[row[place] for place in places] for row in rows]
+
+
+def without_marks(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Take the marks off a table, for pages on which they are not explained."""
     marks = BEST + SECOND + BEATEN
-    return [[row[place].rstrip(marks) for place in places] for row in (heading, *rows)]
+    return [[cell.rstrip(marks) for cell in row] for row in rows]
 
 
 def column(metric: str, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
