@@ -57,6 +57,7 @@ bench: $(VENV)/.installed-test
 
 MODELS = student student_guided mgfusion clipfusion textfusion ldfusion
 quality: $(VENV)/.installed-test
+	@test -d '$(PAIRS)' || { echo 'PAIRS= must be a folder with ir/ and vi/' >&2; exit 1; }
 	$(BIN)/ivf evaluate --thermal '$(PAIRS)/ir' --visible '$(PAIRS)/vi' --model $(MODELS) \
 	  $(call given,--clip-file,$(CLIP)) $(call given,--bank,$(BANK)) \
 	  --out quality --overwrite --json quality/figures.json --markdown README.md
