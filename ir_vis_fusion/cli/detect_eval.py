@@ -8,8 +8,10 @@ from ir_vis_fusion.cli.methods import (
     add_method_options,
     make_methods,
     prepare_files,
+    prepare_table,
     provenance,
     write_files,
+    write_table,
 )
 from ir_vis_fusion.cli.table import format_table
 
@@ -76,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
     )
     pairs = list_pairs(options.thermal, options.visible, options.list)
     labels = read_labels(options.labels, pairs, len(classes))
-    prepare_files(options, 'detect-eval')
+    prepare_files(options)
+    prepare_table(options, 'detect-eval')
     methods = make_methods(options, pairs)
     results, found = evaluate_detection(pairs, methods, detector, labels, list(classes))
     results['configuration'] |= provenance(options)
@@ -90,5 +93,6 @@ def run(options: argparse.Namespace) -> int:
 
         return detection_report(results, pairs, methods, labels, found)
 
-    write_files(options, 'detect-eval', results, rows, draw_page)
+    write_files(options, results, draw_page)
+    write_table(options, 'detect-eval', rows)
     return 0

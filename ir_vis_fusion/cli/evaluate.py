@@ -7,8 +7,10 @@ from ir_vis_fusion.cli.methods import (
     add_method_options,
     make_methods,
     prepare_files,
+    prepare_table,
     provenance,
     write_files,
+    write_table,
 )
 from ir_vis_fusion.cli.table import format_table
 
@@ -41,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
 
     device = select_device(options.device)
     pairs = list_pairs(options.thermal, options.visible, options.list)
-    prepare_files(options, 'evaluate')
+    prepare_files(options)
+    prepare_table(options, 'evaluate')
     methods = make_methods(options, pairs)
     results = evaluate(pairs, methods, options.stretch, device)
     results['configuration'] |= provenance(options)
@@ -53,5 +56,6 @@ def run(options: argparse.Namespace) -> int:
 
         return quality_report(results, pairs, methods)
 
-    write_files(options, 'evaluate', results, short_rows(results['methods']), draw_page)
+    write_files(options, results, draw_page)
+    write_table(options, 'evaluate', short_rows(results['methods']))
     return 0

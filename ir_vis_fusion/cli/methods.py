@@ -73,8 +73,8 @@ def add_method_options(parser: argparse.ArgumentParser, required_json: bool) -> 
     )
 
 
-def prepare_files(options: argparse.Namespace, name: str) -> None:
-    """Fail before the work rather than after it; the name is that of the table in Markdown."""
+def prepare_files(options: argparse.Namespace) -> None:
+    """Fail before the work rather than after it."""
     for file in (options.json, options.html):
         if file is None:
             continue
@@ -88,6 +88,10 @@ def prepare_files(options: argparse.Namespace, name: str) -> None:
         from ir_vis_fusion.evaluation.report import require_matplotlib
 
         require_matplotlib()
+
+
+def prepare_table(options: argparse.Namespace, name: str) -> None:
+    """Fail before the work where the table of this name has no place in a Markdown file."""
     if options.markdown:
         from ir_vis_fusion.evaluation.markdown import around
 
@@ -122,19 +126,19 @@ def provenance(options: argparse.Namespace) -> dict[str, str]:
 
 
 def write_files(
-    options: argparse.Namespace,
-    name: str,
-    results: dict[str, Any],
-    rows: Sequence[Sequence[str]],
-    draw_page: Callable[[], str],
+    options: argparse.Namespace, results: dict[str, Any], draw_page: Callable[[], str]
 ) -> None:
-    """Write what was asked for and say where it is; the figures first, rows into Markdown."""
+    """Write what was asked for and say where it is; the figures first."""
     if options.json:
         _write(options.json, json.dumps(results, indent=1, allow_nan=False) + '\n')
         print(f'all results in {options.json}')
     if options.html:
         _write(options.html, draw_page())
         print(f'report in {options.html}')
+
+
+def write_table(options: argparse.Namespace, name: str, rows: Sequence[Sequence[str]]) -> None:
+    """Put the table of this name into a Markdown file, if that was asked for."""
     if options.markdown:
         from ir_vis_fusion.evaluation.comparison import without_marks
         from ir_vis_fusion.evaluation.markdown import markdown_table, write_between

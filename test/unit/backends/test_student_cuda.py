@@ -25,8 +25,8 @@ def compare(checkpoint, size, *features):
         found = backend(*images.to(device), *(one.to(device) for one in given)).cpu()
         assert found.shape == expected.shape and found.dtype == torch.float32
         difference = (found - expected).abs().max().item()
-        # Of pure noise.
-        assert 0 < difference < 1.5 / 255, (size, difference)
+        # Of pure noise, of which float16 changes a pixel by two levels.
+        assert 0 < difference < 2.5 / 255, (size, difference)
 
 
 shipped = load_checkpoint(resolve('student'))
