@@ -79,8 +79,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Measure, print the tables and write what was asked for."""
     from ir_vis_fusion.benchmark import report
-    from ir_vis_fusion.evaluation.markdown import write_between
+    from ir_vis_fusion.evaluation.markdown import around, write_between
 
+    if options.markdown:
+        # Fails before the minutes of measuring rather than after them.
+        around(options.markdown, 'bench')
     bench = _read(options.from_json) if options.from_json else _measure(options)
     if options.json and not options.from_json:
         _write(options.json, json.dumps(bench, indent=1, allow_nan=False) + '\n')
