@@ -1,4 +1,4 @@
-"""The anchor of the recipes: brightness, edges and structure of both sources."""
+"""What every recipe asks of the luma: brightness, edges and structure of both sources."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ from torch import Tensor
 from training.augmentations import Batch
 from training.losses import (
     added_edges_loss,
+    axis_gradient_loss,
     differences_loss,
+    edge_loss,
     edge_transfer_loss,
     fine_structure_loss,
     gradient_loss,
@@ -16,6 +18,7 @@ from training.losses import (
     level_loss,
     salience_loss,
     ssim_loss,
+    structure_loss,
 )
 
 TERMS = {
@@ -23,7 +26,10 @@ TERMS = {
     'level': level_loss,
     'salience': salience_loss,
     'gradient': gradient_loss,
+    'edges': edge_loss,
+    'axis_gradient': axis_gradient_loss,
     'ssim': ssim_loss,
+    'structure': structure_loss,
     'added_edges': added_edges_loss,
     'edge_transfer': edge_transfer_loss,
     'fine_structure': fine_structure_loss,
@@ -41,8 +47,11 @@ class FidelitySettings(Settings):
         0.0, 'weight of the brighter source without haze, the darker one adding up', minimum=0
     )
     salience: float = setting(0.0, 'weight of the source that has the edges', minimum=0)
-    gradient: float = setting(10.0, 'weight of the stronger edge', minimum=0)
-    ssim: float = setting(1.0, 'weight of the structure of both sources', minimum=0)
+    gradient: float = setting(10.0, 'weight of the stronger edge, with its sign', minimum=0)
+    edges: float = setting(0.0, 'weight of its magnitude alone (MGFusion)', minimum=0)
+    axis_gradient: float = setting(0.0, 'the same by axis (Text-IF)', minimum=0)
+    ssim: float = setting(1.0, 'weight of the structure of whichever source has it', minimum=0)
+    structure: float = setting(0.0, 'weight of that of both sources alike (Text-IF)', minimum=0)
     added_edges: float = setting(0.0, 'weight of halos and other new edges', minimum=0)
     edge_transfer: float = setting(0.0, 'weight of the edges of both sources', minimum=0)
     fine_structure: float = setting(0.0, 'weight of structure in dark places too', minimum=0)

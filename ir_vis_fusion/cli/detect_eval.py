@@ -13,6 +13,7 @@ from ir_vis_fusion.cli.methods import (
     write_files,
     write_table,
 )
+from ir_vis_fusion.cli.options import count
 from ir_vis_fusion.cli.table import format_table
 
 FORMATS = ('auto', 'yolov5', 'yolov8', 'fastestdet')
@@ -55,6 +56,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         default=0.45,
         help='IoU above which the weaker of two boxes of a class goes (default: %(default)s)',
     )
+    parser.add_argument(
+        '--copies',
+        type=count,
+        default=1,
+        metavar='N',
+        help='look at N mirrored and slightly cropped copies of each image, and give the mean and '
+        'standard deviation of the figures: how much of them is chance (default: %(default)s)',
+    )
     add_method_options(parser, required_json=False)
     return parser
 
@@ -81,12 +90,16 @@ def run(options: argparse.Namespace) -> int:
     prepare_files(options)
     prepare_table(options, 'detect-eval')
     methods = make_methods(options, pairs)
-    results, found = evaluate_detection(pairs, methods, detector, labels, list(classes))
+    results, found = evaluate_detection(
+        pairs, methods, detector, labels, list(classes), options.copies
+    )
     results['configuration'] |= provenance(options)
     rows = table_rows(results)
     print(format_table(rows))
     counts = ', '.join(f'{n} {name}' for name, n in results['configuration']['labels'].items())
     print(f'\n{len(pairs)} pair(s) with {counts}; the mean is over classes that have labels')
+    if options.copies > 1:
+        print(f'± standard deviation over {options.copies} mirrored and cropped copies')
 
     def draw_page() -> str:
         from ir_vis_fusion.evaluation.detection_report import detection_report

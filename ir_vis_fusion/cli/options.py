@@ -68,6 +68,13 @@ def clip_settings(options: argparse.Namespace) -> ClipSettings:
     return ClipSettings(options.clip, options.pretrained, options.clip_file)
 
 
+def count(text: str) -> int:
+    """Take a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got {text!r}')
+    return int(text)
+
+
 def missing_ros(error: ModuleNotFoundError) -> EvaluationError:
     """Return the error of a command that needs rclpy and rosbags, with the remedy."""
     return EvaluationError(

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ir_vis_fusion.cli.methods import prepare_files, write_files
-from ir_vis_fusion.cli.options import add_predictor_options, frame_settings, predictor_settings
+from ir_vis_fusion.cli.options import (
+    add_predictor_options,
+    count,
+    frame_settings,
+    predictor_settings,
+)
 from ir_vis_fusion.cli.table import format_table
 from ir_vis_fusion.config import flatten, nested_to_dotted, parameter_table, read_yaml, unflatten
 from ir_vis_fusion.errors import EvaluationError
@@ -68,7 +73,7 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
 def _add_many(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('many bags')
     group.add_argument(
-        '--workers', type=_count, metavar='N', help='bags at a time (default: half the cores)'
+        '--workers', type=count, metavar='N', help='bags at a time (default: half the cores)'
     )
     group.add_argument(
         '--ray',
@@ -78,12 +83,6 @@ def _add_many(parser: argparse.ArgumentParser) -> None:
         help='on a Ray cluster (default: the one that runs here); needs paths that all machines '
         'see',
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got {text!r}')
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from ir_vis_fusion import __version__
 from ir_vis_fusion.config import read_yaml
 from ir_vis_fusion.errors import ConfigError, EvaluationError
 from ir_vis_fusion.evaluation.comparison import ranks
+from ir_vis_fusion.evaluation.copies import Copy, draw_copies
 from ir_vis_fusion.evaluation.detectors import Detections, Detector
 from ir_vis_fusion.evaluation.image_sets import Pairs, require
 from ir_vis_fusion.evaluation.methods import Method
@@ -75,19 +76,22 @@ def evaluate_detection(
     detector: Detector,
     labels: Mapping[str, np.ndarray],
     classes: Sequence[str],
+    count: int = 1,
 ) -> tuple[dict[str, Any], dict[str, dict[str, Detections]]]:
     """
-    Run the detector over every method's images.
+    Run the detector over every method's images, ``count`` mirrored and cropped copies of each.
 
     Returns
     -------
     tuple
         What goes into the JSON file: ``configuration``, and ``methods`` with ``AP50`` and
         ``mAP`` (COCO's, IoU 0.5 to 0.95) by class and their mean over the classes that have
-        labels; and the detections by method and stem.
+        labels, each the mean over the copies, with their standard deviations in ``spread``; and
+        the detections in the images themselves, by method and stem.
 
     """
-    found: dict[str, dict[str, Detections]] = {name: {} for name in methods}
+    copies = draw_copies(count)
+    found = [{name: {} for name in methods} for _ in copies]
     sizes: dict[str, tuple[int, int]] = {}
     total = len(pairs) * len(methods)
     with tqdm(total=total, unit='image', desc='detecting', disable=None) as bar:
@@ -96,22 +100,29 @@ def evaluate_detection(
                 image = method.picture(stem, *files)
                 if sizes.setdefault(stem, image.shape[:2]) != image.shape[:2]:
                     raise EvaluationError(f"{name}: {stem!r} is not of the visible image's size")
-                found[name][stem] = detector.detect(image)
+                for copy, detections in zip(copies, found, strict=True):
+                    detections[name][stem] = detector.detect(copy.image(image))
                 bar.update()
-    truth = _Truth(labels, sizes, classes)
+    truths = [_Truth(copy, labels, sizes, classes) for copy in copies]
     configuration = {
         'ir_vis_fusion': __version__,
         **detector.about(),
         'classes': list(classes),
-        'labels': {name: truth.counts[i] for i, name in enumerate(classes)},
+        'labels': {name: truths[0].counts[i] for i, name in enumerate(classes)},
+        'copies': count,
         'precision': 'COCO (pycocotools), 101 points, at most 100 boxes an image',
         'pairs': len(pairs),
     }
     results = {
-        name: {'kind': method.kind, **method.about, **truth.score(found[name])}
+        name: {
+            'kind': method.kind,
+            **method.about,
+            'detections': sum(len(one.scores) for one in found[0][name].values()),
+            **_over_copies([t.score(f[name]) for t, f in zip(truths, found, strict=True)]),
+        }
         for name, method in methods.items()
     }
-    return {'configuration': configuration, 'methods': results}, found
+    return {'configuration': configuration, 'methods': results}, found[0]
 
 
 def table_rows(results: Mapping[str, Any]) -> list[list[str]]:
@@ -120,12 +131,32 @@ def table_rows(results: Mapping[str, Any]) -> list[list[str]]:
     names = [*results['configuration']['classes'], 'mean']
     columns = [['method', *methods]]
     for measure, name in itertools.product(MEASURES, names):
-        values = [method[measure][name] for method in methods.values()]
-        texts = ['-' if value is None else f'{value:.3f}' for value in values]
-        columns.append(
-            [f'{measure} {name}', *(a + b for a, b in zip(texts, ranks(texts), strict=True))]
-        )
+        columns.append([f'{measure} {name}', *map(''.join, column(methods, measure, name))])
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def column(
+    methods: Mapping[str, Mapping[str, Any]], measure: str, name: str
+) -> list[tuple[str, str, str]]:
+    """Return each method's figure as printed, its mark, and its spread where there is one."""
+    values = [method[measure][name] for method in methods.values()]
+    texts = ['-' if value is None else f'{value:.3f}' for value in values]
+    found = [method.get('spread', {}).get(measure, {}).get(name) for method in methods.values()]
+    spreads = ['' if spread is None else f' ± {spread:.3f}' for spread in found]
+    return list(zip(texts, ranks(texts), spreads, strict=True))
+
+
+def _over_copies(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return means over the copies and, where there are some, standard deviations."""
+    means, spread = {}, {}
+    for measure in MEASURES:
+        means[measure], spread[measure] = {}, {}
+        for name in scores[0][measure]:
+            # Without labels in one of the copies, it has none to count.
+            values = [one[measure][name] for one in scores if one[measure][name] is not None]
+            means[measure][name] = float(np.mean(values)) if values else None
+            spread[measure][name] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {**means, 'spread': spread} if len(scores) > 1 else means
 
 
 class _Truth:
@@ -133,6 +164,7 @@ class _Truth:
 
     def __init__(
         self,
+        copy: Copy,
         labels: Mapping[str, np.ndarray],
         sizes: Mapping[str, tuple[int, int]],
         classes: Sequence[str],
@@ -142,10 +174,9 @@ class _Truth:
         self._evaluation, self._classes = cocoeval.COCOeval, classes
         self._numbers = {stem: number for number, stem in enumerate(sizes)}
         boxes = []
-        for stem, (height, width) in sizes.items():
-            for kind, *box in labels[stem]:
-                x, y, w, h = box * np.array([width, height, width, height])
-                boxes.append(self._box(stem, kind, [x - w / 2, y - h / 2, w, h]))
+        for stem, size in sizes.items():
+            for kind, left, top, right, bottom in copy.labels(labels[stem], *size):
+                boxes.append(self._box(stem, kind, [left, top, right - left, bottom - top]))
         for number, box in enumerate(boxes, 1):
             box |= {'id': number, 'iscrowd': 0, 'area': box['bbox'][2] * box['bbox'][3]}
         self.counts = [sum(box['category_id'] == i for box in boxes) for i in range(len(classes))]
@@ -166,7 +197,6 @@ class _Truth:
             for stem, one in found.items()
             for box, score, kind in zip(one.boxes, one.scores, one.classes, strict=True)
         ]
-        counts = {'detections': len(boxes)}
         if not boxes:
             precision = np.where(np.array(self.counts) > 0, 0.0, -1.0)[None, None].repeat(10, 0)
         else:
@@ -176,7 +206,7 @@ class _Truth:
                 evaluation.accumulate()
             # IoU, recall, class, all areas, at most 100 boxes; -1 where there are no labels.
             precision = evaluation.eval['precision'][:, :, :, 0, -1]
-        return counts | {
+        return {
             'AP50': self._by_class(precision[0].mean(0)),
             'mAP': self._by_class(precision.mean((0, 1))),
         }

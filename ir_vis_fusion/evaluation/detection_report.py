@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ir_vis_fusion.evaluation.comparison import ranks
-from ir_vis_fusion.evaluation.detection import MEASURES
+from ir_vis_fusion.evaluation.detection import column, MEASURES
 from ir_vis_fusion.evaluation.detectors import Detections
 from ir_vis_fusion.evaluation.gallery import (
     evenly,
@@ -85,10 +84,8 @@ def _table(
     for measure in MEASURES:
         for group in groups:
             headings.append((f'{measure} {group}', 'higher is better'))
-            values = [row[measure][group] for row in rows.values()]
-            texts = ['-' if value is None else f'{value:.3f}' for value in values]
-            for name, text, mark in zip(rows, texts, ranks(texts), strict=True):
-                cells[name].append(Cell(text, '', mark))
+            for name, (text, mark, spread) in zip(rows, column(rows, measure, group), strict=True):
+                cells[name].append(Cell(text + spread, '', mark))
     return table(headings, cells, [name for name in rows if kinds[name] == 'trivial'])
 
 

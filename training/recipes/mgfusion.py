@@ -1,5 +1,5 @@
 """
-MGFusion: CLIP's image features injected into a Restormer network; gradient and intensity loss.
+MGFusion: CLIP's image features injected into a Restormer network.
 
 Read from :class:`Recipe` on; the loop is ``training/loop.py``, the configuration
 ``training/configs/mgfusion.yaml``, the network and its paper ``ir_vis_fusion/models/mgfusion.py``.
@@ -17,7 +17,7 @@ from training.augmentations import Batch
 from training.chance import Chance
 from training.datasets import ImagePair
 from training.features import FeatureCache, FeatureSettings
-from training.losses import edge_loss, intensity_loss, ssim_loss
+from training.fidelity import fidelity, FidelitySettings
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,11 @@ class ModelSettings(Settings):
 
 
 @dataclass(frozen=True)
-class LossSettings(Settings):
-    """Weights of the terms; the paper has one, 0.2, and we take it for that of intensity."""
-
-    gradient: float = setting(1.0, 'weight of the stronger edge', minimum=0)
-    intensity: float = setting(0.2, 'weight of the brighter source', minimum=0)
-    ssim: float = setting(0.0, 'weight of the structure of both sources, ours', minimum=0)
-
-
-@dataclass(frozen=True)
 class RecipeSettings(recipe.RunSettings):
     """All that a run is made of."""
 
     model: ModelSettings = group(ModelSettings)
-    loss: LossSettings = group(LossSettings)
+    fidelity: FidelitySettings = group(FidelitySettings)
     features: FeatureSettings = group(FeatureSettings)
 
 
@@ -86,14 +77,7 @@ class Recipe(recipe.Recipe):
             rows = [self._features[name] for name in batch.names]
             features = tuple(torch.stack(one).to(self.device) for one in zip(*rows, strict=True))
         fused = network(batch.vis_y, batch.ir, *features)
-        sources, weights = (batch.clean_ir, batch.clean_vis_y), self.settings.loss
-        losses = {
-            'gradient': weights.gradient * edge_loss(fused, *sources),
-            'intensity': weights.intensity * intensity_loss(fused, *sources),
-        }
-        if weights.ssim:
-            losses['ssim'] = weights.ssim * ssim_loss(fused, *sources)
-        return losses
+        return fidelity(self.settings.fidelity, fused, batch)
 
     def tower(self) -> Callable[[Tensor], Tensor] | None:
         """Return the cache: validation sees the features that it holds."""

@@ -19,13 +19,8 @@ from training.augmentations import Batch, rgb_luma
 from training.chance import Chance
 from training.datasets import ImagePair
 from training.features import FeatureCache, FeatureSettings, of_batch
-from training.losses import (
-    axis_gradient_loss,
-    chroma_loss,
-    intensity_loss,
-    selective_intensity_loss,
-    structure_loss,
-)
+from training.fidelity import fidelity, FidelitySettings
+from training.losses import chroma_loss, selective_intensity_loss
 
 LEVELS = 3
 
@@ -43,12 +38,9 @@ class ModelSettings(Settings):
 
 @dataclass(frozen=True)
 class LossSettings(Settings):
-    """Weights of the terms, after Text-IF (Yi et al., CVPR 2024)."""
+    """Weights of the terms of colour; those of luma are in ``fidelity``."""
 
-    intensity: float = setting(8.0, 'weight of the brighter source, on luma', minimum=0)
-    structure: float = setting(1.0, 'weight of the structure of both sources', minimum=0)
     chroma: float = setting(12.0, 'weight of the colours of the visible image', minimum=0)
-    gradient: float = setting(10.0, 'weight of the stronger edge, by axis', minimum=0)
     selective: float = setting(
         0.0, "weight of Text-IF's own intensity, in RGB; at odds with the colours", minimum=0
     )
@@ -65,6 +57,7 @@ class RecipeSettings(recipe.RunSettings):
         '', 'FILE[#TENSOR] of an embedding bank: the names that scenes are described with'
     )
     model: ModelSettings = group(ModelSettings)
+    fidelity: FidelitySettings = group(FidelitySettings)
     loss: LossSettings = group(LossSettings)
     features: FeatureSettings = group(FeatureSettings)
 
@@ -108,16 +101,11 @@ class Recipe(recipe.Recipe):
     ) -> dict[str, Tensor]:
         """Fuse in colour and compare with the clean sources."""
         fused = network(batch.vis, batch.ir, self._features(batch, chance))
-        fused_y, vis_y, ir = rgb_luma(fused), batch.clean_vis_y, batch.clean_ir
         weights = self.settings.loss
-        losses = {
-            'intensity': weights.intensity * intensity_loss(fused_y, ir, vis_y),
-            'structure': weights.structure * structure_loss(fused_y, ir, vis_y),
-            'chroma': weights.chroma * chroma_loss(fused, batch.clean_vis),
-            'gradient': weights.gradient * axis_gradient_loss(fused_y, ir, vis_y),
-        }
+        losses = fidelity(self.settings.fidelity, rgb_luma(fused), batch)
+        losses['chroma'] = weights.chroma * chroma_loss(fused, batch.clean_vis)
         if weights.selective:
-            term = selective_intensity_loss(fused, ir, batch.clean_vis)
+            term = selective_intensity_loss(fused, batch.clean_ir, batch.clean_vis)
             losses['selective'] = weights.selective * term
         return losses
 

@@ -60,7 +60,7 @@ B = (8, 12, 24, 36)
 CAR = (40, 12, 56, 36)
 
 
-def run(folders: Path, found: list[Detections]) -> dict[str, Any]:
+def run(folders: Path, found: list[Detections], copies: int = 1) -> dict[str, Any]:
     pytest.importorskip('pycocotools', reason='pycocotools is not installed')
     pairs = {
         stem: (folders / 'ir' / f'{stem}.png', folders / 'vi' / f'{stem}.png') for stem in 'ab'
@@ -68,7 +68,7 @@ def run(folders: Path, found: list[Detections]) -> dict[str, Any]:
     labels = read_labels(folders / 'labels', pairs, 3)
     methods = {'visible': trivial_methods()['visible']}
     results, _ = detection.evaluate_detection(
-        pairs, methods, FakeDetector(found), labels, list(CLASSES)
+        pairs, methods, FakeDetector(found), labels, list(CLASSES), copies
     )
     return results
 
@@ -95,6 +95,29 @@ def test_precision_is_that_of_coco_and_its_mean_is_over_labelled_classes(folders
     assert visible['mAP']['person'] == pytest.approx(person)
     assert visible['detections'] == 4
     assert results['configuration']['labels'] == {'person': 2, 'bicycle': 0, 'car': 1}
+
+
+def test_copies_give_mean_and_standard_deviation(folders: Path) -> None:
+    """Both persons are found in the pictures, in mirrored ones one of two; the car in both."""
+    found = [
+        boxes((*A, 0.9, 0)),
+        # In the middle: mirrored it stays where it is.
+        boxes((*A, 0.9, 0)),
+        boxes((*B, 0.7, 0), (*CAR, 0.6, 2)),
+        # The car's place and the person's are exchanged.
+        boxes((*B, 0.6, 2), (*A, 0.1, 0)),
+    ]
+    results = run(folders, found, copies=2)
+
+    visible, mirrored = results['methods']['visible'], 51 / 101
+    assert visible['AP50']['person'] == pytest.approx((1 + mirrored) / 2)
+    assert visible['spread']['AP50']['person'] == pytest.approx((1 - mirrored) / 2**0.5)
+    assert visible['AP50']['car'] == pytest.approx(1.0)
+    assert visible['spread']['AP50']['car'] == pytest.approx(0.0)
+    assert visible['spread']['AP50']['bicycle'] is None
+    assert visible['detections'] == 3
+    assert results['configuration']['copies'] == 2
+    assert table_rows(results)[1][1] == f'{(1 + mirrored) / 2:.3f} ± 0.350'
 
 
 def test_nothing_found_is_a_precision_of_zero(folders: Path) -> None:
