@@ -52,7 +52,8 @@ def qcv(fused: Tensor, ir: Tensor, vis_y: Tensor) -> Tensor:
 def _edges(image: Tensor) -> Tensor:
     kernel = torch.tensor(SOBEL_X, dtype=image.dtype, device=image.device)
     kernels = torch.stack((kernel, kernel.T))[:, None]
-    return functional.conv2d(image, kernels, padding=1).norm(dim=1, keepdim=True)
+    across, down = functional.conv2d(image, kernels, padding=1).split(1, dim=1)
+    return torch.hypot(across, down)
 
 
 def _blocks(image: Tensor) -> Tensor:

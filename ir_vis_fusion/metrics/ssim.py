@@ -1,7 +1,7 @@
 """SSIM of the fused image to both sources."""
 
+from ir_vis_fusion.metrics.windows import blur
 from torch import Tensor
-from torch.nn import functional
 
 WINDOW = 7
 # scikit-image 0.19 assumes this range for float images when none is given.
@@ -52,4 +52,4 @@ def _ssim(source: Tensor, fused: Tensor, data_range: float) -> Tensor:
 
 
 def _mean(image: Tensor) -> Tensor:
-    return functional.avg_pool2d(image, WINDOW, stride=1)
+    return blur(image, [1 / WINDOW] * WINDOW)
