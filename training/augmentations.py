@@ -41,6 +41,13 @@ _VISIBLE_ENDS = (0.02, 0.99)
 _LARGEST_BLACK, _LEAST_WHITE = 0.16, 0.7
 _LEAST_SPREAD = 0.25
 
+# A lamp: radius of its core, range of its glow by exponential decay, both in pixels, how bright
+# the glow is at the core, and how sharp either camera sees it.
+_CORES = (2.0, 9.0)
+_REACHES = (8.0, 48.0)
+_GLOWS = (0.25, 0.9)
+_BLUR = 0.75
+
 
 @dataclass(frozen=True)
 class AugmentationSettings(Settings):
@@ -83,6 +90,12 @@ class AugmentationSettings(Settings):
         0.0,
         'share of the other crops that become a clear, cool day: full contrast in the visible '
         'image, dark infrared',
+        minimum=0,
+        maximum=1,
+    )
+    lamp_share: float = setting(
+        0.0,
+        'share of crops with one or two lamps, most of them hot, in their glow',
         minimum=0,
         maximum=1,
     )
@@ -189,6 +202,9 @@ class Augmenter:
             vis, ir = self._at_night(vis, ir, chance)
         elif chance.happens(settings.clear_share):
             vis, ir = self._on_a_clear_day(vis, ir, chance)
+        if chance.happens(settings.lamp_share):
+            for _ in range(1 + chance.integer(2)):
+                vis, ir = _with_lamp(vis, ir, chance)
         inputs = self._spoiled(vis, ir, chance)
         return Sample(*inputs, vis, ir, None if pair.teacher is None else teacher)
 
@@ -259,6 +275,28 @@ class Augmenter:
             grain = noise * chance.noise((2, *ir.shape[1:]))
             vis, ir = (vis + grain[:1]).clamp(0, 1), (ir + grain[1:]).clamp(0, 1)
         return vis, ir
+
+
+def _with_lamp(vis: Tensor, ir: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
+    """
+    Light a lamp in (3, S, S) and, three times of four, make it hot in (1, S, S).
+
+    Round it the visible image is bright where the infrared one is not, with a strong edge between:
+    the place where a network is tempted to a dark rim, and of which pairs by day have none.
+    """
+    side = ir.shape[-1]
+    row, column = chance.between(0, side), chance.between(0, side)
+    core, reach = (chance.between(*sizes) for sizes in (_CORES, _REACHES))
+    flatness, glow = chance.between(1.0, 2.0), chance.between(*_GLOWS)
+    heat = chance.between(0.6, 1.0) if chance.happens(0.75) else 0.0
+    places = torch.arange(side, device=ir.device) + 0.5
+    distance = torch.hypot(places - column, ((places - row) * flatness)[:, None])
+    inside = torch.sigmoid((core - distance) / _BLUR)
+    light = glow * torch.exp(-distance / reach) + (1 - glow) * inside
+    # As light is added where film or sensor saturates; from daylight to sodium's yellow.
+    color = torch.tensor([1.0, chance.between(0.7, 1.0), chance.between(0.4, 1.0)])
+    vis = 1 - (1 - vis) * (1 - color.to(ir.device)[:, None, None] * light)
+    return vis, torch.maximum(ir, heat * inside)
 
 
 def draw_batch(

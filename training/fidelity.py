@@ -8,6 +8,7 @@ from training.augmentations import Batch
 from training.losses import (
     added_edges_loss,
     axis_gradient_loss,
+    block_steps_loss,
     differences_loss,
     edge_loss,
     edge_transfer_loss,
@@ -31,6 +32,7 @@ TERMS = {
     'ssim': ssim_loss,
     'structure': structure_loss,
     'added_edges': added_edges_loss,
+    'block_steps': block_steps_loss,
     'edge_transfer': edge_transfer_loss,
     'fine_structure': fine_structure_loss,
     'information': information_loss,
@@ -53,6 +55,7 @@ class FidelitySettings(Settings):
     ssim: float = setting(1.0, 'weight of the structure of whichever source has it', minimum=0)
     structure: float = setting(0.0, 'weight of that of both sources alike (Text-IF)', minimum=0)
     added_edges: float = setting(0.0, 'weight of halos and other new edges', minimum=0)
+    block_steps: float = setting(0.0, "weight of steps between the student's blocks", minimum=0)
     edge_transfer: float = setting(0.0, 'weight of the edges of both sources', minimum=0)
     fine_structure: float = setting(0.0, 'weight of structure in dark places too', minimum=0)
     information: float = setting(0.0, 'weight of what both sources tell', minimum=0)

@@ -8,6 +8,7 @@ or on embeddings of CLIP, (B, E).
 from training.losses.added_edges import added_edges_loss
 from training.losses.axis_gradient import axis_gradient_loss
 from training.losses.balance import balance_loss
+from training.losses.block_steps import block_steps_loss
 from training.losses.chroma import chroma_loss
 from training.losses.differences import differences_loss
 from training.losses.direction import direction_loss
@@ -34,6 +35,7 @@ __all__ = [
     'added_edges_loss',
     'axis_gradient_loss',
     'balance_loss',
+    'block_steps_loss',
     'chroma_loss',
     'cut_patches',
     'differences_loss',

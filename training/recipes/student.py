@@ -78,7 +78,8 @@ class RecipeSettings(recipe.RunSettings):
 
     def contradictions(self) -> Iterable[str]:
         """Yield faults in what belongs together."""
-        names = ('radiometric_share', 'contrast_share', 'gamma_share')
+        names = ['radiometric_share', 'contrast_share', 'gamma_share']
+        names += ['night_share', 'clear_share', 'lamp_share']
         changed = [name for name in names if getattr(self.augmentation, name)]
         if self.teacher.model and changed:
             yield (

@@ -85,6 +85,34 @@ def test_a_warm_body_has_no_wide_halo(smoke: Tensor) -> None:
     assert smoke[:48].min() > level - 0.65 / 10
 
 
+@pytest.fixture(scope='module')
+def lamp() -> tuple[Tensor, Tensor, Tensor]:
+    """Fuse a hot lamp in its glow before a cold sky; return it, visible luma and distances."""
+    places = torch.arange(128.0)
+    distance = torch.hypot(places - 63, (places - 61.5)[:, None])[None, None]
+    glow = 0.1 + 0.9 * 0.7 * torch.exp(-(distance - 7) / 25)
+    vis_y, ir = glow.where(distance > 7, 1.0), torch.full_like(distance, 0.05)
+    ir[distance < 7.5] = 1.0
+    with torch.inference_mode():
+        fused = load_checkpoint(resolve('student')).model(vis_y, ir)
+    return fused, vis_y, distance
+
+
+def test_a_lamp_has_no_dark_ring_in_its_glow(lamp: tuple[Tensor, Tensor, Tensor]) -> None:
+    fused, vis_y, distance = lamp
+    ring = (distance > 8.5) & (distance < 24)
+    assert (vis_y - fused)[ring].max() < RING
+
+
+def test_what_is_added_to_a_glow_shows_no_blocks(lamp: tuple[Tensor, Tensor, Tensor]) -> None:
+    """Steps between blocks of 4 pixels are hardly higher than those within."""
+    fused, vis_y, distance = lamp
+    added = (fused - vis_y).where(distance > 8.5, 0.0)
+    for image in (added, added.mT):
+        steps = image.diff(dim=-1).abs()
+        assert steps[..., 3::4].mean() < BLOCKS * steps.mean()
+
+
 @pytest.mark.parametrize(('luma_level', 'ir_level'), [(0.5, 0.3), (0.1, 0.2), (0.3, 0.3)])
 @pytest.mark.parametrize('noise', [0.01, 0.05])
 def test_noise_is_not_amplified(luma_level: float, ir_level: float, noise: float) -> None:

@@ -264,6 +264,30 @@ def test_a_clear_day_has_full_contrast_and_little_that_is_warm() -> None:
     assert sum(darker) / len(darker) < 0.7
 
 
+def dim() -> ImagePair:
+    dark = pair()
+    return replace(dark, visible=dark.visible // 8, thermal=dark.thermal // 8)
+
+
+def test_a_lamp_glows_in_the_visible_image_and_is_mostly_hot() -> None:
+    """White at its core, in neither image darker than before, and learnt like the rest."""
+    settings = replace(PLAIN, lamp_share=1.0)
+    hot = 0
+    for seed in range(12):
+        lit, plain = sample(settings, dim(), seed), sample(PLAIN, dim(), seed)
+        assert torch.equal(lit.vis, lit.clean_vis)
+        assert torch.equal(lit.ir, lit.clean_ir)
+        assert (lit.vis >= plain.vis - 1e-6).all()
+        assert (lit.ir >= plain.ir - 1e-6).all()
+        assert lit.vis.amax() <= 1
+        # The core may be outside of the crop by its radius at most; the glow is not.
+        assert (lit.vis[0] - plain.vis[0]).amax() > 0.1
+        # Red is the lamp's strongest colour.
+        assert (lit.vis[0] - plain.vis[0]).sum() >= (lit.vis[2] - plain.vis[2]).sum()
+        hot += (lit.ir - plain.ir).amax().item() > 0.2
+    assert 6 <= hot <= 12
+
+
 @pytest.mark.parametrize('share', ['noise_share', 'degraded_share'])
 def test_faults_are_on_the_inputs_and_not_on_what_is_learnt(share: str) -> None:
     for seed in range(10):

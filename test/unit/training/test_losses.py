@@ -10,6 +10,7 @@ from torch import Tensor
 from training.losses import (
     added_edges_loss,
     axis_gradient_loss,
+    block_steps_loss,
     chroma_loss,
     differences_loss,
     distillation_loss,
@@ -237,6 +238,21 @@ def test_a_ramp_beside_an_edge_is_an_added_edge() -> None:
     assert added_edges_loss(none, ramp, none).item() == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_step_counts_at_the_border_of_a_block_and_nowhere_else() -> None:
+    """Of 15 borders of 64 columns one has a step of 0.2; what the sources show costs nothing."""
+    none = torch.zeros(1, 1, 64, 64)
+    at_border, within = torch.zeros(2, 1, 1, 64, 64)
+    at_border[..., 24:] = 0.2
+    within[..., 26:] = 0.2
+    slope = (0.01 * torch.arange(64.0)).expand(1, 1, 64, 64)
+    assert block_steps_loss(at_border, none, none).item() == pytest.approx(0.2 / 15)
+    assert block_steps_loss(at_border.mT, none, none).item() == pytest.approx(0.2 / 15)
+    assert block_steps_loss(1 - at_border, none, none).item() == pytest.approx(0.2 / 15)
+    assert block_steps_loss(at_border, at_border, none).item() == 0
+    assert block_steps_loss(within, none, none).item() == 0
+    assert block_steps_loss(slope, none, none).item() == pytest.approx(0.0, abs=1e-6)
+
+
 def test_half_of_the_edges_are_kept_where_one_of_two_equal_ones_is() -> None:
     """A vertical edge of one source, a horizontal one of the other; a copy keeps the first."""
     copy = edge_transfer_loss(step(0.5), step(0.5), step(0.5).mT).item()
@@ -286,6 +302,7 @@ def test_a_loss_follows_its_metric(
     'loss',
     [
         added_edges_loss,
+        block_steps_loss,
         differences_loss,
         edge_transfer_loss,
         fine_structure_loss,
