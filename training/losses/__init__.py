@@ -10,6 +10,7 @@ from training.losses.axis_gradient import axis_gradient_loss
 from training.losses.balance import balance_loss
 from training.losses.block_steps import block_steps_loss
 from training.losses.chroma import chroma_loss
+from training.losses.consistency import consistency_loss
 from training.losses.differences import differences_loss
 from training.losses.direction import direction_loss
 from training.losses.distillation import distillation_loss
@@ -37,6 +38,7 @@ __all__ = [
     'balance_loss',
     'block_steps_loss',
     'chroma_loss',
+    'consistency_loss',
     'cut_patches',
     'differences_loss',
     'direction_loss',

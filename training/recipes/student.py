@@ -21,7 +21,7 @@ from training.datasets import ImagePair
 from training.features import FeatureCache, FeatureSettings, of_batch
 from training.fidelity import fidelity, FidelitySettings
 from training.language import LanguageLoss, LanguageSettings, Perception, shortened
-from training.losses import distillation_loss, perceptual_loss
+from training.losses import consistency_loss, distillation_loss, perceptual_loss
 from training.teacher import Bandit, teach, TeacherSettings
 
 TEXT = 'text_features'
@@ -70,6 +70,9 @@ class RecipeSettings(recipe.RunSettings):
         0.2, 'share of crops without guidance, where there is any', minimum=0, maximum=1
     )
     bank: str = setting('', 'FILE[#TENSOR] of an embedding bank, for guidance by texts')
+    consistency: float = setting(
+        0.0, 'weight of fusing the same wherever the blocks of pixels begin', minimum=0
+    )
     model: ModelSettings = group(ModelSettings)
     fidelity: FidelitySettings = group(FidelitySettings)
     teacher: TeacherSettings = group(TeacherSettings)
@@ -86,6 +89,8 @@ class RecipeSettings(recipe.RunSettings):
                 f'with a teacher, augmentation.{", ".join(changed)} must be 0: its results are '
                 'those of the pairs as they are'
             )
+        if self.consistency and self.model.factor == 1:
+            yield 'consistency needs blocks of pixels, model.factor of at least 2'
         if self.model.guidance_features and self.model.guided_by == TEXT and not self.bank:
             yield 'guidance by texts needs bank=FILE, the names that scenes are described with'
 
@@ -132,16 +137,22 @@ class Recipe(recipe.Recipe):
     ) -> dict[str, Tensor]:
         """Fuse, the inputs of a share made harder, and compare with clean sources and teacher."""
         settings, share = self.settings, 1.0
-        if batch.teacher is None:
-            fused = network(batch.vis_y, batch.ir, *self._guidance(batch, chance))
-            losses = fidelity(settings.fidelity, fused, batch)
-        else:
-            share = self._share(step)
+        bandit = None
+        sources, guidance = (batch.vis_y, batch.ir), self._guidance(batch, chance)
+        if batch.teacher is not None:
             bandit = Bandit(settings.teacher, self.facts['gaps'])
-            fused = network(*bandit.harder(batch, chance), *self._guidance(batch, chance))
+            sources = bandit.harder(batch, chance)
+        fused = network(*sources, *guidance)
+        losses = fidelity(settings.fidelity, fused, batch)
+        if bandit is not None:
+            share = self._share(step)
             bandit.learn(fused.detach(), batch.teacher)
-            losses = fidelity(settings.fidelity, fused, batch)
             losses |= self._taught(fused, batch.teacher, share)
+        if settings.consistency:
+            shift = divmod(1 + chance.integer(settings.model.factor**2 - 1), settings.model.factor)
+            other = network(*(_shifted(image, shift) for image in sources), *guidance)
+            difference = consistency_loss(other, _shifted(fused, shift))
+            losses['consistency'] = settings.consistency * difference
         if self._language and share:
             terms = self._language(fused, batch, step, chance)
             losses |= {name: share * term for name, term in terms.items()}
@@ -196,6 +207,12 @@ class Recipe(recipe.Recipe):
             return ()
         dropout = self.settings.guidance_dropout
         return (of_batch(self._features, batch.names, dropout, chance),)
+
+
+def _shifted(image: Tensor, shift: tuple[int, int]) -> Tensor:
+    """Cut off the first rows and columns, so that blocks of pixels begin elsewhere."""
+    top, left = shift
+    return image[..., top:, left:]
 
 
 def train(settings: RecipeSettings, command: str, dry_run: bool = False) -> None:

@@ -12,6 +12,7 @@ from training.losses import (
     axis_gradient_loss,
     block_steps_loss,
     chroma_loss,
+    consistency_loss,
     differences_loss,
     distillation_loss,
     edge_loss,
@@ -236,6 +237,15 @@ def test_a_ramp_beside_an_edge_is_an_added_edge() -> None:
     assert added_edges_loss(ramp, ramp, none).item() == pytest.approx(0.0, abs=1e-6)
     assert added_edges_loss(ramp, none, 1 - 2 * ramp).item() == pytest.approx(0.0, abs=1e-6)
     assert added_edges_loss(none, ramp, none).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_consistency_counts_all_but_the_border() -> None:
+    fused = smooth(0, 48)
+    other = fused.clone()
+    other[..., :8, :] += 0.5
+    other[..., -8:] -= 0.5
+    assert consistency_loss(fused, other).item() == 0
+    assert consistency_loss(fused, other + 0.1).item() == pytest.approx(0.1)
 
 
 def test_a_step_counts_at_the_border_of_a_block_and_nowhere_else() -> None:

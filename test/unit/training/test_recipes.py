@@ -220,6 +220,11 @@ def test_a_teacher_wants_the_pairs_as_they_are() -> None:
         )
 
 
+def test_consistency_is_one_of_blocks() -> None:
+    with pytest.raises(ConfigError, match='consistency needs blocks of pixels'):
+        read_settings('student', None, ['consistency=1', 'model.factor=1'])
+
+
 def test_a_loss_that_is_no_number_ends_the_run(
     data: Path, tmp_path: Path, deep_clip: ClipSettings, bank: Path
 ) -> None:
