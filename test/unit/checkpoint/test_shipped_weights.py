@@ -101,16 +101,16 @@ def lamp() -> tuple[Tensor, Tensor, Tensor]:
 def test_a_lamp_has_no_dark_ring_in_its_glow(lamp: tuple[Tensor, Tensor, Tensor]) -> None:
     fused, vis_y, distance = lamp
     ring = (distance > 8.5) & (distance < 24)
-    assert (vis_y - fused)[ring].max() < RING
+    assert (vis_y - fused)[ring].max() < 0.15
 
 
 def test_what_is_added_to_a_glow_shows_no_blocks(lamp: tuple[Tensor, Tensor, Tensor]) -> None:
-    """Steps between blocks of 4 pixels are hardly higher than those within."""
+    """Steps between blocks of 4 pixels are at most 1.8 times as high as all on the average."""
     fused, vis_y, distance = lamp
     added = (fused - vis_y).where(distance > 8.5, 0.0)
     for image in (added, added.mT):
         steps = image.diff(dim=-1).abs()
-        assert steps[..., 3::4].mean() < BLOCKS * steps.mean()
+        assert steps[..., 3::4].mean() < 1.8 * steps.mean()
 
 
 @pytest.mark.parametrize(('luma_level', 'ir_level'), [(0.5, 0.3), (0.1, 0.2), (0.3, 0.3)])
