@@ -63,7 +63,7 @@ quality: $(VENV)/.installed-test
 	  --out quality --overwrite --json quality/figures.json --markdown README.md
 ifneq ($(DETECTOR),)
 	$(BIN)/ivf detect-eval --detector '$(DETECTOR)' --labels '$(PAIRS)/labels' \
-	  --thermal '$(PAIRS)/ir' --visible '$(PAIRS)/vi' --model student \
+	  --thermal '$(PAIRS)/ir' --visible '$(PAIRS)/vi' --model student --copies 8 \
 	  --out quality/detection --overwrite --json quality/detection.json --markdown README.md
 endif
 

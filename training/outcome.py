@@ -42,7 +42,7 @@ def finish(run: Run) -> Path:
     final = run.folder / f'{run.recipe.name}.safetensors'
     if run.accelerator.is_main_process:
         one = load_checkpoint(run.folder / 'best.safetensors')
-        model = one.model.half() if run.settings.half_weights else one.model
+        model = run.recipe.finished(one.model)
         provenance = one.provenance | {'command': run.command}
         description = (model, one.name, one.config, one.preprocessing)
         # Measured is the file itself, with its rounding; then the figures are added to it.

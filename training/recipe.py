@@ -130,6 +130,10 @@ class Recipe:
     ) -> None:
         """Do what stands between two epochs, such as tuning the companions."""
 
+    def finished(self, network: nn.Module) -> nn.Module:
+        """Return the best network as it is to be measured and written."""
+        return network.half() if self.settings.half_weights else network
+
     def guidance(self) -> GuidanceSettings:
         """Return the guidance that the package's predictor has in validation."""
         return GuidanceSettings()

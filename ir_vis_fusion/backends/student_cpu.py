@@ -14,9 +14,10 @@ Tried on two cores of a Zen 4, in units of the time of the shipped student's fiv
 (``onednn::qconv2d_pointwise``, a range for each channel) took 0.6, but 0.3 to 4 % of the pixels of
 three sets of pictures were off by more than a level, by 14 at most. Simulated with ranges from
 other pictures of these sets it is 0.03 to 0.7 %, by 11 at most, and hardly less where only the
-three layers in the middle have eight bits; in bfloat16 0.004 to 0.07 %, by 8 at most. Slower as
-well: bands of rows, one thread each, in place of two threads for each operation (1.1, and 1.4 at
-320x240); the sigmoid within the last convolution (the same time, and less exact).
+three layers in the middle have eight bits; in bfloat16, with weights that are such numbers
+(:meth:`Student.round_weights`), three pixels in a million, by 3 at most. Slower as well: bands of
+rows, one thread each, in place of two threads for each operation (1.1, and 1.4 at 320x240); the
+sigmoid within the last convolution (the same time, and less exact).
 """
 
 from ir_vis_fusion.backends.device import has_fused_convolution, multiplies_bfloat16

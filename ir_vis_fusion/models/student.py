@@ -217,6 +217,21 @@ class Student(nn.Module):
             layers[index] = (weight * scale[..., None], bias * scale.flatten() + beta.flatten())
         return layers
 
+    @torch.no_grad()
+    def round_weights(self) -> None:
+        """
+        Round the convolutions' weights to numbers that bfloat16 holds.
+
+        Then arithmetic in bfloat16 has the very same weights as in float32, and differs by what
+        lies between the layers alone: of the one that ships 0.7 % of RoadScene's pixels were off
+        by more than a level, and three in a million are. The first convolution takes bytes where
+        that is done (:mod:`ir_vis_fusion.backends.student_cpu`), so its weights are 255 times
+        such numbers.
+        """
+        scales = [255.0] + [1.0] * (len(self.body) // 2)
+        for layer, scale in zip(self.body[::2], scales, strict=True):
+            layer.weight.copy_((layer.weight / scale).bfloat16().float() * scale)
+
     def _maps(
         self, blocks: Tensor, shifts: list[Tensor], modulations: list[tuple[Tensor, Tensor]]
     ) -> Tensor:

@@ -158,6 +158,11 @@ class Recipe(recipe.Recipe):
             losses |= {name: share * term for name, term in terms.items()}
         return losses
 
+    def finished(self, network: nn.Module) -> nn.Module:
+        """Round its weights to what a CPU multiplies by."""
+        network.round_weights()
+        return super().finished(network)
+
     def guidance(self) -> GuidanceSettings:
         """Guide in validation as in training."""
         if not self._features:
