@@ -137,13 +137,14 @@ def table_rows(results: Mapping[str, Any]) -> list[list[str]]:
 
 def column(
     methods: Mapping[str, Mapping[str, Any]], measure: str, name: str
-) -> list[tuple[str, str, str]]:
-    """Return each method's figure as printed, its mark, and its spread where there is one."""
+) -> list[tuple[str, str]]:
+    """Return each method's figure as printed, with its spread where there is one, and its mark."""
     values = [method[measure][name] for method in methods.values()]
     texts = ['-' if value is None else f'{value:.3f}' for value in values]
     found = [method.get('spread', {}).get(measure, {}).get(name) for method in methods.values()]
     spreads = ['' if spread is None else f' ± {spread:.3f}' for spread in found]
-    return list(zip(texts, ranks(texts), spreads, strict=True))
+    printed = map(str.__add__, texts, spreads)
+    return list(zip(printed, ranks(texts), strict=True))
 
 
 def _over_copies(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

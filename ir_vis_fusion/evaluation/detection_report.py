@@ -84,8 +84,8 @@ def _table(
     for measure in MEASURES:
         for group in groups:
             headings.append((f'{measure} {group}', 'higher is better'))
-            for name, (text, mark, spread) in zip(rows, column(rows, measure, group), strict=True):
-                cells[name].append(Cell(text + spread, '', mark))
+            for name, (text, mark) in zip(rows, column(rows, measure, group), strict=True):
+                cells[name].append(Cell(text, '', mark))
     return table(headings, cells, [name for name in rows if kinds[name] == 'trivial'])
 
 

@@ -9,6 +9,7 @@ from ir_vis_fusion.cli.main import main
 from ir_vis_fusion.config import read_yaml
 from ir_vis_fusion.errors import ConfigError, EvaluationError
 from ir_vis_fusion.evaluation import detection, detectors
+from ir_vis_fusion.evaluation.comparison import BEST, without_marks
 from ir_vis_fusion.evaluation.detection import CLASSES, read_classes, read_labels, table_rows
 from ir_vis_fusion.evaluation.detectors import Detections
 from ir_vis_fusion.evaluation.methods import trivial_methods
@@ -117,7 +118,11 @@ def test_copies_give_mean_and_standard_deviation(folders: Path) -> None:
     assert visible['spread']['AP50']['bicycle'] is None
     assert visible['detections'] == 3
     assert results['configuration']['copies'] == 2
-    assert table_rows(results)[1][1] == f'{(1 + mirrored) / 2:.3f} ± 0.350'
+    printed = f'{(1 + mirrored) / 2:.3f} ± 0.350'
+    assert table_rows(results)[1][1] == printed
+    results['methods']['worse'] = visible | {'AP50': dict.fromkeys(visible['AP50'], 0.1)}
+    assert table_rows(results)[1][1] == printed + BEST
+    assert without_marks(table_rows(results))[1][1] == printed
 
 
 def test_nothing_found_is_a_precision_of_zero(folders: Path) -> None:
