@@ -1,5 +1,6 @@
 """Recipes: every configuration loads, a dry run works, a stopped run goes on exactly."""
 
+from functools import partial
 import json
 import os
 from pathlib import Path
@@ -16,9 +17,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 import torch
+from torch import Tensor
 from training import features, loop
 from training.__main__ import command_of, CONFIGS, main, parse, read_settings, RECIPES
-from training.augmentations import Augmenter, draw_batch
+from training.augmentations import Augmenter, Batch, draw_batch
 from training.batches import batches, workers
 from training.chance import Chance
 from training.datasets import read_pairs
@@ -223,6 +225,24 @@ def test_a_teacher_wants_the_pairs_as_they_are() -> None:
 def test_consistency_is_one_of_blocks() -> None:
     with pytest.raises(ConfigError, match='consistency needs blocks of pixels'):
         read_settings('student', None, ['consistency=1', 'model.factor=1'])
+
+
+def test_consistency_is_nothing_where_no_block_matters() -> None:
+    """Of a pixel-wise network; of one that gives each block its first pixel it is something."""
+    settings = read_settings('student', None, ['init='])
+    recipe = RECIPES['student'].Recipe(settings)
+    vis = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    batch = Batch(vis, vis[:, :1], vis, vis[:, :1], None, ('a', 'b'))
+
+    def first_of_block(vis_y: Tensor, ir: Tensor) -> Tensor:
+        small = torch.maximum(vis_y, ir)[..., ::4, ::4]
+        blocks = small.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        return blocks[..., : ir.shape[-2], : ir.shape[-1]]
+
+    for step in range(3):
+        of = partial(recipe.losses, batch=batch, step=step, chance=Chance(step))
+        assert of(torch.maximum)['consistency'].item() == 0
+        assert of(first_of_block)['consistency'].item() > 1
 
 
 def test_a_loss_that_is_no_number_ends_the_run(
